@@ -1,0 +1,1 @@
+"""The words of the domain: values and decisions without I/O."""
