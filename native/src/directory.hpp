@@ -1,0 +1,61 @@
+// Reading one directory below a root, without ever following a symbolic link.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace madang {
+
+// Owns a file descriptor.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor();
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// Opens the directory `path`, relative to `root_fd` (empty: the root itself). No component may be
+// a symbolic link, and the path may be longer than PATH_MAX. Empty, with errno set, on failure.
+Descriptor open_directory(int root_fd, std::string_view path);
+
+// Names in a directory, in the order of the file system, without "." and "..".
+class DirectoryReader {
+ public:
+  explicit DirectoryReader(std::size_t buffer_bytes = 64 * 1024) : buffer_(buffer_bytes) {}
+
+  // Calls `take(std::string_view name)` for each name. Returns 0, or the errno that ended reading.
+  template <typename Take>
+  int read(int fd, Take&& take) {
+    for (;;) {
+      const long length = fill(fd);
+      if (length <= 0) return static_cast<int>(-length);
+      for (long at = 0; at < length;) {
+        const auto [name, record_bytes] = entry_at(at);
+        at += record_bytes;
+        if (name != "." && name != "..") take(name);
+      }
+    }
+  }
+
+ private:
+  // Bytes read into the buffer, 0 at the end, or minus errno.
+  long fill(int fd);
+  std::pair<std::string_view, long> entry_at(long position) const;
+
+  std::vector<char> buffer_;
+};
+
+}  // namespace madang

@@ -1,0 +1,5 @@
+"""The native parts of Madang. Use them through `madang`, which gives them names and types."""
+
+from madang_native._native import scan
+
+__all__ = ["scan"]

@@ -1,0 +1,59 @@
+// The Python face: `madang_native._native`.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "scan.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+// Hands a column over to numpy, which frees it when the last view of it is gone.
+template <typename Value>
+nb::object to_array(std::vector<Value> column) {
+  auto owned = std::make_unique<std::vector<Value>>(std::move(column));
+  nb::capsule owner(owned.get(), [](void* pointer) noexcept {
+    delete static_cast<std::vector<Value>*>(pointer);
+  });
+  std::vector<Value>* values = owned.release();
+  return nb::cast(nb::ndarray<nb::numpy, Value, nb::ndim<1>>(values->data(), {values->size()}, owner));
+}
+
+nb::list to_list(const std::vector<std::pair<std::string, int>>& errors) {
+  nb::list found;
+  for (const auto& [path, number] : errors) {
+    found.append(nb::make_tuple(nb::bytes(path.data(), path.size()), number));
+  }
+  return found;
+}
+
+bool signal_arrived() {
+  nb::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;  // leaves the exception set
+}
+
+nb::tuple scan(int root_fd, unsigned num_threads) {
+  if (num_threads == 0) throw nb::value_error("num_threads must be at least 1");
+  madang::Listing listing;
+  {
+    nb::gil_scoped_release no_gil;
+    listing = madang::scan(root_fd, num_threads, signal_arrived);
+  }
+  if (PyErr_Occurred()) throw nb::python_error();
+  return nb::make_tuple(nb::bytes(listing.paths.data(), listing.paths.size()),
+                        to_array(std::move(listing.offsets)), to_array(std::move(listing.sizes)),
+                        to_array(std::move(listing.mtimes_ns)), to_array(std::move(listing.kinds)),
+                        to_array(std::move(listing.modes)), to_list(listing.errors));
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+  module.def("scan", &scan, "root_fd"_a, "num_threads"_a);
+}

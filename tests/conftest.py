@@ -1,0 +1,136 @@
+"""Fixtures that all tests share: databases, an in-process server, people with roles.
+
+`context` runs a test on SQLite and again, marked `postgres`, on PostgreSQL; `sqlite_context` is for
+tests in which the database does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from madang.core.clock import ManualClock
+from madang.core.ids import new_id
+from madang.core.permissions import Role
+from madang.core.settings import Settings
+from madang.server.api.app import create_app
+from madang.server.context import ServerContext
+from madang.server.db import tables as _all_tables  # noqa: F401 - fills the metadata
+from madang.server.db.base import Base, TelemetryBase
+from madang.server.db.engine import Database
+from madang.server.identity.tables import MembershipRow, ProjectRow, UserRow
+from madang.server.identity.tokens import issue_token, load_principal
+from tests.postgres import PostgresServer, find_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    binaries = find_postgres()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with PostgresServer.started(binaries, tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+async def _make_context(state_dir: Path, database: str) -> ServerContext:
+    context = ServerContext.from_settings(
+        Settings(state_dir=state_dir, database=database), clock=ManualClock()
+    )
+    context.paths.create()
+    for db, base in ((context.db, Base), (context.telemetry, TelemetryBase)):
+        await create_tables(db, base)
+    return context
+
+
+async def create_tables(db: Database, base: type[Base] | type[TelemetryBase]) -> None:
+    async with db.writer.begin() as connection:
+        await connection.run_sync(base.metadata.create_all)
+
+
+@pytest.fixture
+async def sqlite_context(tmp_path: Path) -> AsyncIterator[ServerContext]:
+    context = await _make_context(tmp_path / "state", "sqlite")
+    yield context
+    await context.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+async def context(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[ServerContext]:
+    database = "sqlite"
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        database = server.create_database()
+    context = await _make_context(tmp_path / "state", database)
+    yield context
+    await context.close()
+
+
+@dataclass(frozen=True)
+class People:
+    """Users of the project `vision`, one for each role; `outsider` is in the project `other`."""
+
+    context: ServerContext
+    tokens: dict[str, str]
+    user_ids: dict[str, str]
+    project_id: str
+    other_project_id: str
+
+    def client(self, name: str | None) -> httpx.AsyncClient:
+        """An HTTP client to the in-process API, logged in as `name` (None: as nobody)."""
+        headers = {"Authorization": f"Bearer {self.tokens[name]}"} if name else {}
+        transport = httpx.ASGITransport(create_app(self.context), raise_app_exceptions=False)
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://madang.test", headers=headers
+        )
+
+    async def principal(self, name: str):  # type: ignore[no-untyped-def]
+        async with self.context.db.read() as session:
+            return await load_principal(session, self.user_ids[name])
+
+
+async def make_people(context: ServerContext) -> People:
+    now = context.clock.now()
+    tokens: dict[str, str] = {}
+    user_ids: dict[str, str] = {}
+    async with context.db.transaction() as session:
+        vision = ProjectRow(id=new_id("proj"), name="vision", created_at=now)
+        other = ProjectRow(id=new_id("proj"), name="other", created_at=now)
+        session.add_all([vision, other])
+        await session.flush()
+        for name, role in (
+            ("admin", None),
+            ("viewer", Role.VIEWER),
+            ("member", Role.MEMBER),
+            ("maintainer", Role.MAINTAINER),
+            ("outsider", None),
+        ):
+            user = UserRow(id=new_id("user"), name=name, created_at=now, is_admin=name == "admin")
+            session.add(user)
+            await session.flush()
+            if role:
+                session.add(MembershipRow(project_id=vision.id, user_id=user.id, role=role))
+            if name == "outsider":
+                session.add(
+                    MembershipRow(project_id=other.id, user_id=user.id, role=Role.MAINTAINER)
+                )
+            _, tokens[name] = await issue_token(session, user_id=user.id, name="test", now=now)
+            user_ids[name] = user.id
+    return People(context, tokens, user_ids, vision.id, other.id)
+
+
+@pytest.fixture
+async def people(context: ServerContext) -> People:
+    """People on each database."""
+    return await make_people(context)
+
+
+@pytest.fixture
+async def sqlite_people(sqlite_context: ServerContext) -> People:
+    """People on SQLite alone: for tests in which the database does not matter."""
+    return await make_people(sqlite_context)
