@@ -59,9 +59,7 @@ async def sqlite_context(tmp_path: Path) -> AsyncIterator[ServerContext]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def context(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[ServerContext]:
+async def context(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ServerContext]:
     database = "sqlite"
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres_server")

@@ -42,8 +42,20 @@ class PostgresServer:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         cluster = folder / "cluster"
-        _run(*as_postgres, str(binaries / "initdb"), "-D", str(cluster), "-A", "trust",
-             "-U", "madang", "--no-sync", "-E", "UTF8", "--locale=C")
+        _run(
+            *as_postgres,
+            str(binaries / "initdb"),
+            "-D",
+            str(cluster),
+            "-A",
+            "trust",
+            "-U",
+            "madang",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        )
         options = (
             f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
             "-c fsync=off -c full_page_writes=off -c max_connections=200"

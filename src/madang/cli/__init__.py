@@ -1,0 +1,1 @@
+"""The command line: `madang NOUN VERB`, one module a resource, talking through the client only."""

@@ -127,7 +127,9 @@ def error_from_problem(problem: dict[str, Any]) -> MadangError:
     hint, field = problem.get("detail"), problem.get("field")
     code = problem.get("code")
     if code == RateLimited.code:
-        return RateLimited(message, retry_after_s=float(problem.get("retry_after_s", 1)), hint=hint)
+        return RateLimited(
+            message, retry_after_s=float(problem.get("retry_after_s", 1)), hint=hint
+        )
     error_class = _BY_CODE.get(str(code), MadangError)
     return error_class(message, hint=hint, field=field)
 

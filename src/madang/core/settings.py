@@ -120,6 +120,8 @@ def _parse(origin: str, key: str, value: Any, parse: Callable[[str], Any]) -> An
     try:
         return parse(str(value))
     except InvalidInput as error:
-        raise InvalidInput(f"{origin}: {key}: {error.message}", field=key, hint=error.hint) from None
+        raise InvalidInput(
+            f"{origin}: {key}: {error.message}", field=key, hint=error.hint
+        ) from None
     except ValueError as error:
         raise InvalidInput(f"{origin}: {key} can't be {value!r}: {error}", field=key) from None

@@ -38,7 +38,7 @@ async def authenticate(request: Request, context: Context) -> Principal:
 Actor = Annotated[Principal, Depends(authenticate)]
 
 
-class permit:  # noqa: N801 - read as a word: `dependencies=[permit(Permission.JOBS_READ)]`
+class permit:
     """Declares what a route needs. The token's scopes are checked here; the role, which needs
     the project of the thing in question, by the use case. Tests read `permission` from routes."""
 

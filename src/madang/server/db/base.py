@@ -63,7 +63,7 @@ class TelemetryBase(MappedAsDataclass, DeclarativeBase, kw_only=True):
     type_annotation_map = Base.type_annotation_map
 
 
-class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function it is
+class database_now(FunctionElement[datetime]):
     """The database's clock as a Timestamp: what leases compare with, whoever's clock is wrong."""
 
     type = Timestamp()

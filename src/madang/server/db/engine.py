@@ -1,7 +1,7 @@
 """The database: one writer at a time on SQLite, a pool on PostgreSQL, the same calls for both.
 
-    async with database.transaction() as session:   # reads and writes, all or nothing
-    async with database.read() as session:          # reads only
+async with database.transaction() as session:   # reads and writes, all or nothing
+async with database.read() as session:          # reads only
 """
 
 from __future__ import annotations
@@ -94,14 +94,13 @@ class Database:
 
         On SQLite transactions run one after the other: keep them short, wait for nothing inside.
         """
-        async with self._write_turn or nullcontext():
-            async with (
-                _translated_errors(),
-                AsyncSession(self.writer, expire_on_commit=False) as session,
-            ):
-                async with session.begin():
-                    yield session
-                topics = session.info.get("topics")
+        async with (
+            self._write_turn or nullcontext(), _translated_errors(),
+            AsyncSession(self.writer, expire_on_commit=False) as session,
+        ):
+            async with session.begin():
+                yield session
+            topics = session.info.get("topics")
         if topics and self.on_commit:
             self.on_commit(topics)
 

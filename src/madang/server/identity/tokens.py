@@ -66,7 +66,9 @@ async def authenticate_token(context: ServerContext, token: str) -> Principal:
         row = await session.scalar(select(TokenRow).where(TokenRow.hash == hash_token(token)))
         now = context.clock.now()
         if row is None:
-            raise Unauthenticated("this token is not known", hint="`madang login` makes a new one.")
+            raise Unauthenticated(
+                "this token is not known", hint="`madang login` makes a new one."
+            )
         if row.revoked_at is not None:
             raise Unauthenticated("this token was revoked", hint="`madang login` makes a new one.")
         if row.expires_at is not None and row.expires_at <= now:

@@ -1,0 +1,59 @@
+"""The `madang` command: which nouns there are, and how errors reach people."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from madang.cli._output import fail
+
+app = typer.Typer(
+    name="madang",
+    help="Share GPUs and data; take a model from notebook to watched service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+NOUNS = {
+    "project": "madang.cli.projects",
+}
+"""Command groups and where they live. Each module has an `app` and imports the client only when a
+command runs, so that `madang --help` stays quick."""
+
+COMMANDS: dict[str, str] = {}
+"""Single commands: name → "module:function"."""
+
+
+def _register() -> None:
+    for noun, module in NOUNS.items():
+        app.add_typer(import_module(module).app, name=noun)
+    for name, target in COMMANDS.items():
+        module, _, function = target.partition(":")
+        app.command(name)(getattr(import_module(module), function))
+
+
+_register()
+
+
+def main() -> None:
+    """Entry point: errors become one line with a way out and an exit code, never a traceback."""
+    from madang.core.errors import MadangError
+
+    try:
+        app(standalone_mode=False)
+    except MadangError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)  # the reader of our output went away, e.g. `| head`
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
+            error.show()
+            sys.exit(error.exit_code)
+        raise

@@ -1,0 +1,96 @@
+"""Sending requests, and the base of all resources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import httpx
+
+from madang.client._convert import from_json
+from madang.client._http import (
+    TIMEOUT,
+    connection_error,
+    default_headers,
+    error_of,
+    without_none,
+)
+from madang.client.config import ClientConfig
+
+T = TypeVar("T")
+
+
+class AsyncTransport:
+    """Talks to one platform; every resource shares it."""
+
+    def __init__(
+        self, config: ClientConfig, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self.config = config
+        self._http = httpx.AsyncClient(
+            base_url=config.url,
+            headers=default_headers(config.token),
+            timeout=TIMEOUT,
+            transport=transport,
+        )
+
+    async def call(
+        self,
+        target: type[T],
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        json: Any = None,
+    ) -> T:
+        """Send a request to `/api/v1/PATH` and read the answer as `target`.
+
+        Raises the MadangError that the server answered with, ConnectionFailed without an answer.
+        """
+        response = await self.request(method, f"/api/v1/{path}", params=params, json=json)
+        return from_json(target, response.json() if response.content else None)
+
+    async def request(
+        self, method: str, url: str, *, params: dict[str, Any] | None = None, **options: Any
+    ) -> httpx.Response:
+        """Like `call`, for any address; the answer as it is."""
+        try:
+            response = await self._http.request(
+                method, url, params=without_none(params), **options
+            )
+        except httpx.HTTPError as error:
+            raise connection_error(self.config.url, error) from None
+        if response.is_error:
+            raise error_of(response)
+        return response
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, *, params: dict[str, Any] | None = None, **options: Any
+    ) -> AsyncIterator[httpx.Response]:
+        """Like `request`, with the body read as it arrives."""
+        try:
+            async with self._http.stream(
+                method, url, params=without_none(params), **options
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise error_of(response)
+                yield response
+        except httpx.HTTPError as error:
+            raise connection_error(self.config.url, error) from None
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+class AsyncResource:
+    """Base of `client.jobs`, `client.folders`…"""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    @property
+    def _project(self) -> str | None:
+        return self._transport.config.project or None

@@ -1,0 +1,51 @@
+"""Projects and their members."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from madang.client._async._base import AsyncResource
+from madang.core.permissions import Role
+from madang.schemas import Page
+from madang.schemas.projects import Member, Project
+
+
+class AsyncProjects(AsyncResource):
+    """`client.projects`: tenants whose members share folders, jobs and models."""
+
+    async def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Project]:
+        """One page of the projects that you see, newest first."""
+        params = {"limit": limit, "cursor": cursor}
+        return await self._transport.call(Page[Project], "GET", "projects", params=params)
+
+    async def iterate(self) -> AsyncIterator[Project]:
+        """All projects that you see, fetched page by page."""
+        cursor = None
+        while True:
+            page = await self.list(limit=200, cursor=cursor)
+            for project in page.items:
+                yield project
+            if (cursor := page.next_cursor) is None:
+                return
+
+    async def get(self, project: str) -> Project:
+        """One project, by name or id. Raises NotFound."""
+        return await self._transport.call(Project, "GET", f"projects/{project}")
+
+    async def create(self, name: str, *, description: str = "") -> Project:
+        """Make a project (administrators). Raises Conflict when the name is taken."""
+        body = {"name": name, "description": description}
+        return await self._transport.call(Project, "POST", "projects", json=body)
+
+    async def members(self, project: str) -> Page[Member]:
+        """Who is in the project."""
+        return await self._transport.call(Page[Member], "GET", f"projects/{project}/members")
+
+    async def set_member(self, project: str, user: str, role: Role | str) -> Member:
+        """Give a person a role: viewer, member or maintainer."""
+        path = f"projects/{project}/members/{user}"
+        return await self._transport.call(Member, "PUT", path, json={"role": Role(role)})
+
+    async def remove_member(self, project: str, user: str) -> None:
+        """Take a person out of the project."""
+        await self._transport.request("DELETE", f"/api/v1/projects/{project}/members/{user}")

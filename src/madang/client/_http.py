@@ -1,0 +1,45 @@
+"""What both clients share: building requests, reading answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+import madang
+from madang.core.errors import ConnectionFailed, MadangError, error_from_problem
+
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+
+
+def default_headers(token: str) -> dict[str, str]:
+    headers = {"User-Agent": f"madang/{madang.__version__}"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def without_none(parameters: dict[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (parameters or {}).items() if value is not None}
+
+
+def error_of(response: httpx.Response) -> MadangError:
+    """The error that an answer (already read) stands for."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if isinstance(problem, dict) and "code" in problem:
+        return error_from_problem(problem)
+    return MadangError(
+        f"{response.request.method} {response.request.url} was answered with "
+        f"{response.status_code} {response.reason_phrase}",
+        hint="Is this the address of a Madang platform?",
+    )
+
+
+def connection_error(url: str, error: httpx.HTTPError) -> ConnectionFailed:
+    cause = str(error) or type(error).__name__
+    return ConnectionFailed(
+        f"no answer from {url}: {cause}", hint="Is the platform up? `madang up` starts it."
+    )

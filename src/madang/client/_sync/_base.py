@@ -1,0 +1,97 @@
+# Generated from ../_async by scripts/generate_sync_client: change it there.
+"""Sending requests, and the base of all resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+
+from madang.client._convert import from_json
+from madang.client._http import (
+    TIMEOUT,
+    connection_error,
+    default_headers,
+    error_of,
+    without_none,
+)
+from madang.client.config import ClientConfig
+
+T = TypeVar("T")
+
+
+class Transport:
+    """Talks to one platform; every resource shares it."""
+
+    def __init__(
+        self, config: ClientConfig, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.config = config
+        self._http = httpx.Client(
+            base_url=config.url,
+            headers=default_headers(config.token),
+            timeout=TIMEOUT,
+            transport=transport,
+        )
+
+    def call(
+        self,
+        target: type[T],
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        json: Any = None,
+    ) -> T:
+        """Send a request to `/api/v1/PATH` and read the answer as `target`.
+
+        Raises the MadangError that the server answered with, ConnectionFailed without an answer.
+        """
+        response = self.request(method, f"/api/v1/{path}", params=params, json=json)
+        return from_json(target, response.json() if response.content else None)
+
+    def request(
+        self, method: str, url: str, *, params: dict[str, Any] | None = None, **options: Any
+    ) -> httpx.Response:
+        """Like `call`, for any address; the answer as it is."""
+        try:
+            response = self._http.request(
+                method, url, params=without_none(params), **options
+            )
+        except httpx.HTTPError as error:
+            raise connection_error(self.config.url, error) from None
+        if response.is_error:
+            raise error_of(response)
+        return response
+
+    @contextmanager
+    def stream(
+        self, method: str, url: str, *, params: dict[str, Any] | None = None, **options: Any
+    ) -> Iterator[httpx.Response]:
+        """Like `request`, with the body read as it arrives."""
+        try:
+            with self._http.stream(
+                method, url, params=without_none(params), **options
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    raise error_of(response)
+                yield response
+        except httpx.HTTPError as error:
+            raise connection_error(self.config.url, error) from None
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class Resource:
+    """Base of `client.jobs`, `client.folders`…"""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def _project(self) -> str | None:
+        return self._transport.config.project or None
