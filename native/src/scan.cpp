@@ -21,7 +21,7 @@ namespace {
 
 // Names of a large directory are examined in batches, so that several threads share it.
 constexpr std::size_t kBatchNames = 512;
-constexpr auto kInterruptPoll = std::chrono::milliseconds(100);
+constexpr auto kInterruptPoll = std::chrono::milliseconds(50);
 
 struct Directory {
   std::string path;  // relative to the root, "" for the root
@@ -119,7 +119,8 @@ std::string join(const std::string& parent, std::string_view name) {
   return path.append(name);
 }
 
-// Gone, or replaced by something else, between being listed and being looked at.
+// Gone, or replaced by something else, between being listed and being looked at. (Not so the root:
+// that was the caller's to choose.)
 bool vanished(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP; }
 
 class Worker {
@@ -192,7 +193,7 @@ class Worker {
   }
 
   void note(const std::string& path, int error) {
-    if (!vanished(error)) findings_.errors.emplace_back(path, error);
+    if (path.empty() || !vanished(error)) findings_.errors.emplace_back(path, error);
   }
 
   int root_fd_;

@@ -14,9 +14,9 @@ def scan(
 ]:
     """List the tree below a directory with several threads, without holding the GIL.
 
-    Returns (paths, offsets, sizes, mtimes_ns, kinds, modes, errors), sorted by path as bytes. Entry
-    i's path, relative to the root, is `paths[offsets[i]:offsets[i + 1]]`; a kind is the file type
-    bits of `st_mode` shifted right by 12; errors are (path, errno). Symbolic links are not followed;
-    what vanishes during the scan is left out. `root_fd` stays the caller's. Raises
+    Returns (paths, offsets, sizes, mtimes_ns, kinds, modes, errors), sorted by path as bytes.
+    Entry i's path, relative to the root, is `paths[offsets[i]:offsets[i + 1]]`; a kind is the file
+    type bits of `st_mode` shifted right by 12; errors are (path, errno). Symbolic links are not
+    followed; what vanishes during the scan is left out. `root_fd` stays the caller's. Raises
     KeyboardInterrupt soon after Ctrl-C.
     """
