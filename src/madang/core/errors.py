@@ -5,7 +5,7 @@
     ├── Unauthenticated       nobody is logged in, or the token is wrong, expired or revoked
     ├── Forbidden             logged in, but the role or the token's scopes don't allow it
     ├── NotFound              no such thing, or none that you may see
-    ├── Conflict              clashes with what exists: the name is taken, it is in use, it has ended
+    ├── Conflict              clashes with what exists: a name is taken, a thing is in use
     ├── LimitExceeded         too large, too many, quota used up
     ├── RateLimited           too often: says when to try again
     ├── Unsupported           this installation can't do it: says what is missing

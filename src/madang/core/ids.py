@@ -32,8 +32,8 @@ def random_word(length: int = _RANDOM_DIGITS) -> str:
 def check_name(name: str, what: str) -> str:
     """Return `name` when it can name a resource, e.g. `check_name("vision", "project")`.
 
-    Raises InvalidInput: a name is 1 to 63 of a-z, 0-9, '.', '_' and '-', and begins and ends with a
-    letter or digit.
+    Raises InvalidInput for anything but 1 to 63 of a-z, 0-9, '.', '_' and '-' that begin and
+    end with a letter or digit.
     """
     if not _NAME.fullmatch(name):
         raise InvalidInput(

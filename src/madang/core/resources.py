@@ -140,11 +140,11 @@ def parse_bytes(value: object, field: str = "size") -> int:
 
 
 def format_bytes(size: int) -> str:
-    """`4GiB`, `1.5GiB`, `512MiB`: exact when it is a whole number of some unit, else 3 digits."""
+    """`4GiB`, `1.5GiB`, `512MiB`: exact when it is a whole number of some unit, else four digits."""
     for unit in ("PiB", "TiB", "GiB", "MiB", "KiB"):
         scale = _BINARY[unit]
         if size >= scale:
-            return f"{size // scale}{unit}" if size % scale == 0 else f"{size / scale:.3g}{unit}"
+            return f"{size // scale}{unit}" if size % scale == 0 else f"{size / scale:.4g}{unit}"
     return f"{size}B"
 
 

@@ -43,7 +43,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 class Settings:
     """Everything that can be configured; unknown keys are refused by `from_layers`."""
 
-    state_dir: Path = _setting(
+    state_dir: Path = _setting(  # noqa: RUF009 - a field, made by a helper
         Path("/var/lib/madang"),
         "where everything is kept: database, volumes, environments, logs; when not root, "
         "~/.local/share/madang",

@@ -28,7 +28,7 @@ Context = Annotated[ServerContext, Depends(server_context)]
 
 
 async def authenticate(request: Request, context: Context) -> Principal:
-    """The principal of the request: a bearer token, or the portal's cookie. Raises Unauthenticated."""
+    """Whose request it is: a bearer token's. Raises Unauthenticated."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return await authenticate_token(context, token.strip())
