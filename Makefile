@@ -14,7 +14,7 @@ setup: ## virtual environment, dependencies, native library
 
 demo: ## take real data to a served model, checking each step
 	@$(PYTHON) scripts/setup run
-	@$(BIN)/python scripts/demo --state-dir $(STATE)
+	@$(BIN)/python scripts/demo
 
 up: ## start the platform on the demo's state; Ctrl-C stops it
 	@$(PYTHON) scripts/setup run
