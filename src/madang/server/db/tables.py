@@ -2,5 +2,6 @@
 
 from madang.server.db import leases
 from madang.server.identity import tables as identity
+from madang.server.tracking import tables as tracking
 
-__all__ = ["identity", "leases"]
+__all__ = ["identity", "leases", "tracking"]
