@@ -1,7 +1,10 @@
 """Every table, so that migrations and tests see all of them: import your domain's here."""
 
+from madang.server.cluster import tables as cluster
 from madang.server.db import leases
 from madang.server.identity import tables as identity
+from madang.server.storage import tables as storage
 from madang.server.tracking import tables as tracking
+from madang.server.workloads import tables as workloads
 
-__all__ = ["identity", "leases", "tracking"]
+__all__ = ["cluster", "identity", "leases", "storage", "tracking", "workloads"]

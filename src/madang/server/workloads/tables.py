@@ -1,0 +1,219 @@
+"""Workloads, their tasks, the ledger of what they hold, queues, and the history of it all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from madang.core.states import TaskState, WorkloadState
+from madang.server.db.base import Base, TelemetryBase
+
+_RowNumber = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only for a column of exactly this type."""
+
+
+class QueueRow(Base):
+    """What a project's workloads wait in; each project has one named `default`."""
+
+    __tablename__ = "queues"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    description: Mapped[str] = mapped_column(default="")
+
+
+class WorkloadRow(Base):
+    """Anything that runs. `spec` is what was asked for (`spec.WorkloadSpec`), and never changes;
+    the columns are what the platform made of it."""
+
+    __tablename__ = "workloads"
+    __table_args__ = (
+        # One index for each way that lists are filtered; all end with the id that pages them.
+        Index("ix_workloads_kind_id", "kind", "id"),
+        Index("ix_workloads_kind_state_id", "kind", "state", "id"),
+        Index("ix_workloads_kind_user_id", "kind", "user_id", "id"),
+        Index("ix_workloads_kind_project_id", "kind", "project_id", "id"),
+        Index("ix_workloads_kind_project_state_id", "kind", "project_id", "state", "id"),
+        Index("ix_workloads_kind_project_user_id", "kind", "project_id", "user_id", "id"),
+        Index("ix_workloads_project_name", "project_id", "name"),
+        Index("ix_workloads_live", "state", sqlite_where=text("ended_at IS NULL"),
+              postgresql_where=text("ended_at IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    queue_id: Mapped[str] = mapped_column(ForeignKey("queues.id"), index=True)
+    spec: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(default=WorkloadState.PENDING)
+    reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """Why it waits or how it ended (`core.reasons`)."""
+    attempt: Mapped[int] = mapped_column(default=1)
+    priority: Mapped[int] = mapped_column(default=0)
+    replicas: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    """Role → replicas wanted now; differs from the spec after scaling a service."""
+    stop: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """Its owner's wish that it end: {"state", "reason", "actor"}; None lets it run."""
+    not_before: Mapped[datetime | None] = mapped_column(default=None)
+    """The end of a retry's backoff."""
+    started_at: Mapped[datetime | None] = mapped_column(default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(default=None)
+    exit_code: Mapped[int | None] = mapped_column(default=None)
+    parent_id: Mapped[str | None] = mapped_column(default=None, index=True)
+    environment_id: Mapped[str | None] = mapped_column(default=None, index=True)
+    inputs: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    """What the names in the spec meant when it was submitted (`inputs.ResolvedInputs`)."""
+    labels: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+
+
+class WorkloadInputRow(Base):
+    """Lineage: what a workload was given. `kind` is `dataset_version`, `folder`, `code`."""
+
+    __tablename__ = "workload_inputs"
+    __table_args__ = (Index("ix_workload_inputs_input", "kind", "input_id"),)
+
+    workload_id: Mapped[str] = mapped_column(ForeignKey("workloads.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    input_id: Mapped[str] = mapped_column(primary_key=True)
+    ref: Mapped[str] = mapped_column(default="")
+    """How it was asked for, e.g. `digits@1:train`."""
+
+
+class TaskRow(Base):
+    """A replica of a role in one attempt; made when it is given a node."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("ix_tasks_workload_attempt", "workload_id", "attempt"),
+        Index("ix_tasks_node_live", "node_id", sqlite_where=text("ended_at IS NULL"),
+              postgresql_where=text("ended_at IS NULL")),
+        # The ledger's promise, kept by the database: nothing has two live attempts.
+        Index("uq_tasks_live", "workload_id", "role", "replica", unique=True,
+              sqlite_where=text("ended_at IS NULL"),
+              postgresql_where=text("ended_at IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    workload_id: Mapped[str] = mapped_column(ForeignKey("workloads.id"))
+    attempt: Mapped[int]
+    role: Mapped[str]
+    replica: Mapped[int]
+    rank: Mapped[int]
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"))
+    created_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(default=TaskState.PENDING)
+    reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    stop_reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """Why it was asked to stop: the reason it ends with, unless it ended by itself before."""
+    stop_revision: Mapped[int] = mapped_column(default=0)
+    """The node's orders from which on it was to stop."""
+    failures: Mapped[int] = mapped_column(default=0)
+    """Of a service's replica: failures in a row before this attempt."""
+    app_socket: Mapped[str] = mapped_column(default="")
+    started_at: Mapped[datetime | None] = mapped_column(default=None)
+    ready_at: Mapped[datetime | None] = mapped_column(default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(default=None)
+    exit_code: Mapped[int | None] = mapped_column(default=None)
+    isolation: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    peak_memory_bytes: Mapped[int] = mapped_column(default=0)
+    cpu_s: Mapped[float] = mapped_column(default=0.0)
+
+
+class TaskSpecRow(Base):
+    """The order that a live task's node works by (`cluster.protocol.TaskSpec` without its token);
+    deleted with the task's end."""
+
+    __tablename__ = "task_specs"
+
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id"), primary_key=True)
+    spec: Mapped[dict[str, Any]]
+
+
+class AllocationRow(Base):
+    """The ledger: this task holds this much of this node, since, until (None: it still does)."""
+
+    __tablename__ = "allocations"
+    __table_args__ = (
+        Index("ix_allocations_workload", "workload_id"),
+        Index("ix_allocations_live", "node_id", sqlite_where=text("until IS NULL"),
+              postgresql_where=text("until IS NULL")),
+        Index("uq_allocations_live", "task_id", unique=True,
+              sqlite_where=text("until IS NULL"), postgresql_where=text("until IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id"))
+    workload_id: Mapped[str] = mapped_column(ForeignKey("workloads.id"))
+    project_id: Mapped[str]
+    user_id: Mapped[str]
+    queue_id: Mapped[str]
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.id"))
+    role: Mapped[str]
+    replica: Mapped[int]
+    cpu_milli: Mapped[int]
+    memory_bytes: Mapped[int]
+    devices: Mapped[list[Any]]
+    """Shares of devices: {"index", "kind", "milli", "memory_bytes", "simulated"}."""
+    since: Mapped[datetime]
+    ports: Mapped[list[Any]] = mapped_column(default_factory=list)
+    until: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class EventRow(Base):
+    """What happened, to what, by whom and why; written in the transaction that did it."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_subject", "subject", "id"),
+        Index("ix_events_project", "project_id", "id"),
+        Index("ix_events_parent", "workload_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True, init=False)
+    at: Mapped[datetime]
+    subject: Mapped[str]
+    """The id of the thing: `job-…`, `task-…`, `node-…`."""
+    action: Mapped[str]
+    """`state` for a change from `old` to `new`; otherwise what was done: `submitted`, `scaled`."""
+    actor: Mapped[str]
+    """A user's name, or the part of the platform: `scheduler`, `supervisor`, `node NAME`."""
+    project_id: Mapped[str | None] = mapped_column(default=None)
+    workload_id: Mapped[str | None] = mapped_column(default=None)
+    old: Mapped[str | None] = mapped_column(default=None)
+    new: Mapped[str | None] = mapped_column(default=None)
+    reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+
+
+class MetricPointRow(TelemetryBase):
+    """A number that a task reported: `report(step, loss=…)`."""
+
+    __tablename__ = "metric_points"
+    __table_args__ = (Index("ix_metric_points_series", "workload_id", "key", "id"),)
+
+    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True, init=False)
+    workload_id: Mapped[str]
+    task_id: Mapped[str]
+    rank: Mapped[int]
+    attempt: Mapped[int]
+    key: Mapped[str]
+    step: Mapped[int]
+    value: Mapped[float]
+    at: Mapped[datetime]
+
+
+class ReportOffsetRow(TelemetryBase):
+    """How much of a task's spool of reports has been taken in: what comes twice is dropped."""
+
+    __tablename__ = "report_offsets"
+
+    task_id: Mapped[str] = mapped_column(primary_key=True)
+    offset: Mapped[int]
