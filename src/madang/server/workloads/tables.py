@@ -193,11 +193,11 @@ class EventRow(Base):
     reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
 
 
-class MetricPointRow(TelemetryBase):
+class ReportPointRow(TelemetryBase):
     """A number that a task reported: `report(step, loss=…)`."""
 
-    __tablename__ = "metric_points"
-    __table_args__ = (Index("ix_metric_points_series", "workload_id", "key", "id"),)
+    __tablename__ = "report_points"
+    __table_args__ = (Index("ix_report_points_series", "workload_id", "key", "id"),)
 
     id: Mapped[int] = mapped_column(_RowNumber, primary_key=True, init=False)
     workload_id: Mapped[str]
