@@ -14,6 +14,7 @@ app = typer.Typer(
     help="Share GPUs and data; take a model from notebook to watched service.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help in plain text: loading rich would take half of its time
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
