@@ -7,6 +7,7 @@
     ├── NotFound              no such thing, or none that you may see
     ├── Conflict              clashes with what exists: a name is taken, a thing is in use
     ├── LimitExceeded         too large, too many, quota used up
+    ├── OutOfSpace            the disk that holds it is full
     ├── RateLimited           too often: says when to try again
     ├── Unsupported           this installation can't do it: says what is missing
     └── Unavailable           a part of the platform doesn't answer: trying again later may help
@@ -90,6 +91,12 @@ class LimitExceeded(MadangError):
     code = "limit_exceeded"
     status = 413
     exit_code = 7
+
+
+class OutOfSpace(MadangError):
+    code = "out_of_space"
+    status = 507
+    exit_code = 12
 
 
 class RateLimited(MadangError):

@@ -2,9 +2,10 @@
 
 from madang.server.cluster import tables as cluster
 from madang.server.db import leases
+from madang.server.environments import tables as environments
 from madang.server.identity import tables as identity
 from madang.server.storage import tables as storage
 from madang.server.tracking import tables as tracking
 from madang.server.workloads import tables as workloads
 
-__all__ = ["cluster", "identity", "leases", "storage", "tracking", "workloads"]
+__all__ = ["cluster", "environments", "identity", "leases", "storage", "tracking", "workloads"]

@@ -1,0 +1,80 @@
+"""What the gateway needs to know before it touches a folder's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang.schemas.folders import FolderAccessLevel
+from madang.server.context import ServerContext
+from madang.server.identity.principal import Principal
+from madang.server.storage.folders import folder_path, resolve_folder
+from madang.server.storage.ownership import owner_of_files
+from madang.server.storage.rights import require_access
+from madang.server.storage.tables import VolumeRow
+from madang.server.storage.usage import quota_left
+
+SERVICE_NAME = ".madang"
+"""In a registered directory: where uploads under way and removed files are kept, out of sight."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderAccess:
+    """One person's right to one folder, complete: the gateway asks nothing else.
+
+    `root` is the directory with the files, `service` the server's own directory beside (or, in
+    place, below) it. New files are given to `uid` and `gid`; None keeps the server's own.
+    `quota_left_bytes` is None where nothing but the disk limits her.
+    """
+
+    folder_id: str
+    root: str
+    service: str
+    read_only: bool
+    in_place: bool
+    user: str
+    uid: int | None = None
+    gid: int | None = None
+    quota_left_bytes: int | None = None
+
+
+async def folder_access(
+    context: ServerContext,
+    session: AsyncSession,
+    principal: Principal,
+    project: str | None,
+    folder: str,
+    write: bool,
+) -> FolderAccess:
+    """Check that she may read (or write) the folder, and say where it is and whose files become.
+
+    Raises NotFound, Forbidden. With `write`, `session` must be a transaction's: she is given a
+    uid at her first file.
+    """
+    row = await resolve_folder(session, principal, project, folder)
+    level = FolderAccessLevel.READ_WRITE if write else FolderAccessLevel.READ_ONLY
+    await require_access(session, principal, row, level)
+    volume = await session.get_one(VolumeRow, row.volume_id)
+    root = folder_path(context, row)
+    service = service_path(root, volume.in_place)
+    if not write:
+        return FolderAccess(row.id, str(root), str(service), True, volume.in_place, principal.name)
+    owner = await owner_of_files(context, session, principal.user_id, row, volume)
+    return FolderAccess(
+        row.id,
+        str(root),
+        str(service),
+        False,
+        volume.in_place,
+        principal.name,
+        owner.uid,
+        owner.gid,
+        quota_left(row),
+    )
+
+
+def service_path(root: Path, in_place: bool) -> Path:
+    """The server's own directory of a folder: on its file system, out of people's sight."""
+    return root / SERVICE_NAME if in_place else root.parent

@@ -1,0 +1,140 @@
+"""Folders in tasks: what to mount, where, and with which group."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang.core.errors import Forbidden, InvalidInput
+from madang.schemas.folders import FolderAccessLevel
+from madang.server.context import ServerContext
+from madang.server.identity.principal import Principal
+from madang.server.storage.folders import folder_path, resolve_folder
+from madang.server.storage.rights import require_access, rights_on
+from madang.server.storage.tables import FolderRow
+
+_SYSTEM_TARGETS = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64"),
+    *("/proc", "/run", "/sbin", "/sys", "/usr", "/var"),
+)
+    [
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/lib64",
+        "/proc",
+        "/run",
+        "/sbin",
+        "/sys",
+        "/usr",
+        "/var",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MountRequest:
+    """`folder` is a name in the workload's project, `PROJECT/NAME` or an id; `target` is where
+    the task sees it, `/mnt/NAME` when not given."""
+
+    folder: str
+    target: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedMount:
+    """`source` is the directory on the node; a task gets `gid` as a further group."""
+
+    folder_id: str
+    name: str
+    source: str
+    target: str
+    read_only: bool
+    gid: int | None
+
+
+async def resolve_mounts(
+    context: ServerContext,
+    session: AsyncSession,
+    principal: Principal,
+    project_id: str,
+    requests: Sequence[MountRequest],
+) -> list[ResolvedMount]:
+    """Check each request and say what to mount, in the order given.
+
+    Raises NotFound and Forbidden for folders, InvalidInput for targets that hide the system or
+    clash. Read-write where she may only read is Forbidden: never lowered silently.
+    """
+    resolved = [
+        await _resolve(context, session, principal, project_id, request) for request in requests
+    ]
+    targets: dict[str, str] = {}
+    for mount in resolved:
+        if mount.target in targets:
+            raise InvalidInput(
+                f"both {targets[mount.target]!r} and {mount.name!r} would be at {mount.target}",
+                field="mounts",
+                hint="Give one of them another place: FOLDER:/mnt/ELSEWHERE.",
+            )
+        targets[mount.target] = mount.name
+    return resolved
+
+
+async def _resolve(
+    context: ServerContext,
+    session: AsyncSession,
+    principal: Principal,
+    project_id: str,
+    request: MountRequest,
+) -> ResolvedMount:
+    row = await resolve_folder(session, principal, project_id, request.folder)
+    if not request.read_only:
+        await _require_writable(session, principal, row)
+    await require_access(session, principal, row, FolderAccessLevel.READ_ONLY)
+    return ResolvedMount(
+        row.id,
+        row.name,
+        str(folder_path(context, row)),
+        check_target(request.target or f"/mnt/{row.name}"),
+        request.read_only,
+        row.gid,
+    )
+
+
+async def _require_writable(
+    session: AsyncSession, principal: Principal, folder: FolderRow
+) -> None:
+    rights = await rights_on(session, principal, folder)
+    if rights is not FolderAccessLevel.NONE and (
+        folder.read_only or not rights.includes(FolderAccessLevel.READ_WRITE)
+    ):
+        raise Forbidden(
+            f"you may only read folder {folder.name!r}",
+            field="mounts",
+            hint=f"Mount it read-only: {folder.name}:ro.",
+        )
+
+
+def check_target(target: str) -> str:
+    """The plain form of a place in the task. Raises InvalidInput for what hides its system."""
+    plain = posixpath.normpath(target)
+    if not target.startswith("/") or "\0" in target or ".." in target.split("/"):
+        raise InvalidInput(
+            f"{target!r} is not an absolute path without '..'", field="mounts.target"
+        )
+    plain = "/" + plain.lstrip("/")
+    if plain == "/" or any(
+        plain == tree or plain.startswith(f"{tree}/") for tree in _SYSTEM_TARGETS
+    ):
+        raise InvalidInput(
+            f"nothing can be mounted at {plain}: the task's own system is there",
+            field="mounts.target",
+            hint="Use a place like /mnt/NAME or /data.",
+        )
+    return plain
