@@ -20,21 +20,6 @@ _SYSTEM_TARGETS = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64"),
     *("/proc", "/run", "/sbin", "/sys", "/usr", "/var"),
 )
-    [
-        "/bin",
-        "/boot",
-        "/dev",
-        "/etc",
-        "/lib",
-        "/lib64",
-        "/proc",
-        "/run",
-        "/sbin",
-        "/sys",
-        "/usr",
-        "/var",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)

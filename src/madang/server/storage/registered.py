@@ -30,9 +30,6 @@ SYSTEM_TREES = (
 _TOP_LEVELS = (
     *map(Path, ("/", "/home", "/media", "/mnt", "/opt", "/srv", "/tmp", "/var", "/var/lib")),
 )
-    Path(path)
-    for path in ["/", "/home", "/media", "/mnt", "/opt", "/srv", "/tmp", "/var", "/var/lib"]
-)
 """These hold many people's things: one directory in them can be a folder, not all at once."""
 
 _FIRST_ORDINARY_GID = 1000
