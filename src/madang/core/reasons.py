@@ -18,7 +18,10 @@ class ReasonCode(StrEnum):
     RESOURCES = "resources"
     GANG = "gang"
     NO_NODE = "no_node"
+    NODES_CLOSED = "nodes_closed"
+    NO_DEVICE = "no_device"
     TOO_LARGE = "too_large"
+    GANG_TOO_LARGE = "gang_too_large"
     ENVIRONMENT_BUILDING = "environment_building"
     BACKOFF = "backoff"
     STARTING = "starting"
@@ -38,6 +41,7 @@ class ReasonCode(StrEnum):
     START_FAILED = "start_failed"
     NODE_LOST = "node_lost"
     SUPERVISOR_LOST = "supervisor_lost"
+    NODE_DRAINED = "node_drained"
     PREEMPTED = "preempted"
 
 
@@ -46,7 +50,12 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.RESOURCES: "waits for {wanted}; free now: {free}",
     ReasonCode.GANG: "waits until all {tasks} tasks fit at once; {fitting} would fit now",
     ReasonCode.NO_NODE: "waits for a node: none is connected",
+    ReasonCode.NODES_CLOSED: "waits for {nodes}, cordoned or lost: no other node could hold it",
+    ReasonCode.NO_DEVICE: "asks for {wanted}, which no node has; there are {available}",
     ReasonCode.TOO_LARGE: "asks for {wanted}, more than any node has; the largest has {largest}",
+    ReasonCode.GANG_TOO_LARGE: (
+        "asks for {tasks} tasks at once of {wanted} each; all nodes together could hold {fitting}"
+    ),
     ReasonCode.ENVIRONMENT_BUILDING: "waits for environment {environment} to be built",
     ReasonCode.BACKOFF: "failed ({cause}); tries again in {delay_s} s, attempt {attempt}",
     ReasonCode.STARTING: "is being started on {node}",
@@ -65,6 +74,7 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.START_FAILED: "could not be started: {cause}",
     ReasonCode.NODE_LOST: "node {node} has not answered since {since}",
     ReasonCode.SUPERVISOR_LOST: "its supervisor on {node} was killed, its exit code is unknown",
+    ReasonCode.NODE_DRAINED: "was stopped because {actor} drained node {node}",
     ReasonCode.PREEMPTED: "made room for {winner}",
 }
 

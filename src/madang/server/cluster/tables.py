@@ -31,8 +31,6 @@ class NodeRow(Base):
     lost_at: Mapped[datetime | None] = mapped_column(default=None)
     cordoned_at: Mapped[datetime | None] = mapped_column(default=None)
     """Set: nothing new is placed on it."""
-    orders_revision: Mapped[int] = mapped_column(default=1)
-    """Grows with every change of what should be on the node."""
 
 
 class DeviceRow(Base):

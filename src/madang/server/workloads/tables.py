@@ -58,6 +58,8 @@ class WorkloadRow(Base):
     reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     """Why it waits or how it ended (`core.reasons`)."""
     attempt: Mapped[int] = mapped_column(default=1)
+    retries: Mapped[int] = mapped_column(default=0)
+    """Of `retry.count`, used up: attempts that were lost to the platform itself don't count."""
     priority: Mapped[int] = mapped_column(default=0)
     replicas: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
     """Role → replicas wanted now; differs from the spec after scaling a service."""
@@ -114,8 +116,6 @@ class TaskRow(Base):
     reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     stop_reason: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     """Why it was asked to stop: the reason it ends with, unless it ended by itself before."""
-    stop_revision: Mapped[int] = mapped_column(default=0)
-    """The node's orders from which on it was to stop."""
     failures: Mapped[int] = mapped_column(default=0)
     """Of a service's replica: failures in a row before this attempt."""
     app_socket: Mapped[str] = mapped_column(default="")
