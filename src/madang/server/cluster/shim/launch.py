@@ -1,0 +1,135 @@
+"""Starting the task's process, once and never again."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+
+from . import cgroups, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+STATUS_FD = 3
+"""Where the sandbox writes what becomes of its child (JSON lines into `status`)."""
+WORD_FD = 5
+"""The same, for the last step before the user's command; bubblewrap keeps the other to itself."""
+SECCOMP_FD = 4
+"""Where it reads the system call filter from."""
+
+_CLEAR_OF_THE_CHILD = 100
+
+
+def mark_launched(folder: str, relay_port: int) -> dict[str, Any]:
+    """Write down, for ever, that this task is being started: nobody will start it again."""
+    marker = {
+        "boot_id": records.boot_id(),
+        "boottime_s": records.boottime_s(),
+        "time_s": time.time(),
+        "relay_port": relay_port,
+    }
+    records.write_json(folder, records.LAUNCHED, marker)
+    return marker
+
+
+def make_output_pipe(folder: str, uid: int, gid: int) -> None:
+    path = os.path.join(folder, records.OUTPUT)
+    if not os.path.exists(path):
+        os.mkfifo(path, 0o600)
+        if os.geteuid() == 0:
+            # So that the task can open /dev/stdout, which is this pipe.
+            os.chown(path, uid, gid)
+
+
+def open_output_pipe(folder: str) -> int:
+    """Both ends in one: whoever has it keeps the pipe whole when the other side is gone."""
+    descriptor = os.open(os.path.join(folder, records.OUTPUT), os.O_RDWR | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, 1 << 20)
+    except PermissionError:
+        return descriptor  # the user's pipes are at their limit: a smaller one does
+    return descriptor
+
+
+def start(folder: str, plan: dict[str, Any], env: dict[str, str], reports: socket.socket) -> int:
+    """Fork and execute the plan's command; returns its pid.
+
+    The child writes down who it is before it becomes the command, holding a lock meanwhile:
+    should we be killed here, whoever takes the lock after us finds either a child or none.
+    """
+    lock = records.take_lock(folder, records.CHILD_LOCK, wait=True)
+    assert lock is not None
+    pid = os.fork()
+    if pid == 0:
+        _become(folder, plan, env, reports)
+    os.close(lock)
+    return pid
+
+
+def _become(
+    folder: str, plan: dict[str, Any], env: dict[str, str], reports: socket.socket
+) -> NoReturn:
+    status = -1
+    try:
+        status = _status_file(folder)
+        os.setsid()
+        os.umask(0o022)
+        cgroups.join(plan["cgroups"])
+        records.write_json(folder, records.CHILD, records.identity(os.getpid()), durable=False)
+        # The sandbox's own processes keep the socket as their standard input, so that reports
+        # sent while no shim is there wait in it; the user's process gets /dev/null.
+        inherited = {0: reports.fileno()}
+        inherited[1] = inherited[2] = os.open(os.path.join(folder, records.OUTPUT), os.O_RDWR)
+        inherited[STATUS_FD] = inherited[WORD_FD] = status
+        if plan["seccomp"]:
+            inherited[SECCOMP_FD] = os.open(plan["seccomp"], os.O_RDONLY)
+        high = {
+            target: fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _CLEAR_OF_THE_CHILD)
+            for target, source in inherited.items()
+        }
+        status = high[STATUS_FD]
+        for target, source in high.items():
+            os.dup2(source, target)
+        os.chdir("/")
+        os.execve(plan["argv"][0], plan["argv"], env)
+    except BaseException as error:
+        text = b'{"error": %s}\n' % _json(f"{type(error).__name__}: {error}")
+        os.write(status, text)
+    finally:
+        os._exit(127)
+
+
+def _status_file(folder: str) -> int:
+    path = os.path.join(folder, records.STATUS)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def _json(text: str) -> bytes:
+    import json
+
+    return json.dumps(text).encode()
+
+
+def inherit_report_socket(child: int) -> socket.socket | None:
+    """The report socket that a task's sandbox kept as its standard input when our predecessor
+    was killed; `child` is a pidfd. None where the kernel doesn't let us have it."""
+    import ctypes
+
+    pidfd_getfd = 438
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.syscall(pidfd_getfd, child, 0, 0)
+    return socket.socket(fileno=descriptor) if descriptor >= 0 else None
+
+
+def bind_report_socket(path: str, uid: int, gid: int) -> socket.socket:
+    if os.path.lexists(path):
+        os.unlink(path)
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind(path)
+    if os.geteuid() == 0:
+        os.chown(path, uid, gid)
+    os.chmod(path, 0o600)
+    return receiver
