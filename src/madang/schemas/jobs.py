@@ -1,0 +1,176 @@
+"""Jobs, their tasks, logs and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+
+from madang.core.states import TaskState, WorkloadKind, WorkloadState
+from madang.schemas import FORBID_EXTRA
+
+ResourceRequest = dict[str, str | int | float]
+"""`{"cpu": 2, "memory": "4GiB", "gpu": 0.5}`: the keys of `core.resources.KEYS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why something waits or has ended: a code from a closed list, its facts, a sentence."""
+
+    code: str
+    message: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobMount:
+    """A folder inside the job; without a `target` at `/mnt/<folder>`."""
+
+    __pydantic_config__ = FORBID_EXTRA
+
+    folder: Annotated[str, MaxLen(200)]
+    target: Annotated[str, MaxLen(1000)] | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobCreate:
+    """What to run.
+
+    `command`: words, not a shell line. `replicas`..`replicas_max`: equal processes that start all
+    at once, as many as fit. `environment`: `NAME[@VERSION]`; empty: the machine's own Python.
+    `datasets`: `NAME[@VERSION][:VIEW]`. `code`: digest of an uploaded bundle (`POST /code`),
+    mounted at /code. `retry_exit_codes`: ranges worth a retry. `time_limit_s`: of an attempt.
+    """
+
+    __pydantic_config__ = FORBID_EXTRA
+
+    command: Annotated[list[str], MinLen(1), MaxLen(10_000)]
+    name: str = ""
+    project: str | None = None
+    queue: str = ""
+    priority: Annotated[int, Ge(-1000), Le(1000)] = 0
+    resources: ResourceRequest = field(default_factory=dict)
+    replicas: Annotated[int, Ge(1), Le(10_000)] = 1
+    replicas_max: Annotated[int, Ge(1), Le(10_000)] | None = None
+    environment: str = ""
+    mounts: Annotated[list[JobMount], MaxLen(100)] = field(default_factory=list)
+    datasets: Annotated[list[str], MaxLen(100)] = field(default_factory=list)
+    environment_variables: dict[str, str] = field(default_factory=dict)
+    code: str = ""
+    working_directory: str = ""
+    retries: Annotated[int, Ge(0), Le(1000)] = 0
+    retry_backoff_s: Annotated[float, Ge(0), Le(86_400)] = 5.0
+    retry_exit_codes: list[tuple[int, int]] = field(default_factory=lambda: [(128, 255)])
+    time_limit_s: Annotated[float, Ge(0), Le(10**8)] = 0.0
+    grace_s: Annotated[float, Ge(0), Le(3600)] | None = None
+    on_node_lost: Literal["restart", "keep"] = "keep"
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as lists show it. `reason` says why it waits or how it ended."""
+
+    id: str
+    kind: WorkloadKind
+    name: str
+    project: str
+    user: str
+    queue: str
+    state: WorkloadState
+    reason: Why | None
+    attempt: int
+    priority: int
+    replicas: int
+    replicas_max: int
+    resources: ResourceRequest
+    command: list[str]
+    environment: str
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    labels: dict[str, str]
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A share of a device that a task holds."""
+
+    index: int
+    kind: str
+    share: float
+    memory_bytes: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A replica in one attempt. `isolation` says what it really got from its node."""
+
+    id: str
+    attempt: int
+    role: str
+    replica: int
+    rank: int
+    state: TaskState
+    reason: Why | None
+    node: str
+    devices: list[Device]
+    exit_code: int | None
+    started_at: datetime | None
+    ready_at: datetime | None
+    ended_at: datetime | None
+    isolation: dict[str, str]
+    peak_memory_bytes: int
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """Lineage: something the job was given. `kind`: dataset_version, folder, code, environment."""
+
+    kind: str
+    id: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """A job with its tasks (newest attempt first), what it was given and how it was asked for:
+    `request` is what `POST /jobs` takes."""
+
+    job: Job
+    tasks: list[Task]
+    inputs: list[JobInput]
+    request: JobCreate
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBundle:
+    """Code that was uploaded, named by its content."""
+
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    step: int
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSeries:
+    """One number over time, as a task of `rank` reported it; thinned to at most the points asked
+    for, the last one always among them."""
+
+    key: str
+    rank: int
+    attempt: int
+    points: list[MetricPoint]

@@ -1,0 +1,67 @@
+"""Nodes, their devices, and how much of them is in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class NodeState(StrEnum):
+    READY = "ready"
+    CORDONED = "cordoned"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDevice:
+    """An accelerator. `used` is the share of it that tasks hold, 0 to 1."""
+
+    index: int
+    kind: str
+    model: str
+    memory_bytes: int
+    simulated: bool
+    used: float
+    used_memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine. Use is the sum of what live tasks hold (the ledger), not what they really do."""
+
+    id: str
+    name: str
+    state: NodeState
+    hostname: str
+    cpu: float
+    cpu_used: float
+    memory_bytes: int
+    memory_used_bytes: int
+    devices: list[NodeDevice]
+    tasks: int
+    sandbox: str
+    limits: list[str]
+    identity: str
+    labels: dict[str, str]
+    seen_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTask:
+    """A live task on a node. What is not yours to see has no name."""
+
+    task_id: str
+    workload_id: str
+    name: str
+    user: str
+    state: str
+    cpu: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDetail:
+    node: Node
+    tasks: list[NodeTask]
