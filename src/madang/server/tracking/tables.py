@@ -5,7 +5,6 @@ Times are milliseconds since 1970 where MLflow's clients send them or compare wi
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Float, ForeignKey, Index, UniqueConstraint
@@ -172,8 +171,8 @@ class RegisteredModelRow(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
+    created_ms: Mapped[int]
+    updated_ms: Mapped[int]
     user_name: Mapped[str]
     description: Mapped[str | None] = mapped_column(default=None)
     last_version: Mapped[int] = mapped_column(default=0)
@@ -203,8 +202,8 @@ class ModelVersionRow(Base):
     version: Mapped[int]
     source: Mapped[str]
     artifact_path: Mapped[str]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
+    created_ms: Mapped[int]
+    updated_ms: Mapped[int]
     user_name: Mapped[str]
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"), index=True)
     run_link: Mapped[str | None] = mapped_column(default=None)
