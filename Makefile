@@ -45,7 +45,7 @@ native-sanitize: setup ## the same with memory, undefined-behaviour and thread s
 	@scripts/native-sanitize
 
 docs: setup ## the documentation, in site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "the documentation is in site/index.html"
 
 bench-%: setup ## a benchmark of bench/, e.g. make bench-spine
