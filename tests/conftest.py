@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from madang.core.clock import ManualClock
+from madang.core.clock import Clock, ManualClock
 from madang.core.ids import new_id
 from madang.core.permissions import Role
 from madang.core.settings import Settings
@@ -36,9 +36,12 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
         yield server
 
 
-async def _make_context(state_dir: Path, database: str) -> ServerContext:
+async def make_context(
+    state_dir: Path, database: str = "sqlite", clock: Clock | None = None
+) -> ServerContext:
+    """An installation with empty tables; its clock stands still unless another is given."""
     context = ServerContext.from_settings(
-        Settings(state_dir=state_dir, database=database), clock=ManualClock()
+        Settings(state_dir=state_dir, database=database), clock=clock or ManualClock()
     )
     context.paths.create()
     for db, base in ((context.db, Base), (context.telemetry, TelemetryBase)):
@@ -53,7 +56,7 @@ async def create_tables(db: Database, base: type[Base] | type[TelemetryBase]) ->
 
 @pytest.fixture
 async def sqlite_context(tmp_path: Path) -> AsyncIterator[ServerContext]:
-    context = await _make_context(tmp_path / "state", "sqlite")
+    context = await make_context(tmp_path / "state")
     yield context
     await context.close()
 
@@ -64,7 +67,7 @@ async def context(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres_server")
         database = server.create_database()
-    context = await _make_context(tmp_path / "state", database)
+    context = await make_context(tmp_path / "state", database)
     yield context
     await context.close()
 

@@ -140,7 +140,7 @@ def parse_bytes(value: object, field: str = "size") -> int:
 
 
 def format_bytes(size: int) -> str:
-    """`4GiB`, `1.5GiB`, `512MiB`: exact when it is a whole number of some unit, else four digits."""
+    """`4GiB`, `512MiB`: exact for a whole number of some unit, else four digits (`1.5GiB`)."""
     for unit in ("PiB", "TiB", "GiB", "MiB", "KiB"):
         scale = _BINARY[unit]
         if size >= scale:

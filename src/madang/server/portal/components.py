@@ -1,0 +1,107 @@
+"""The pieces that pages are made of. All text that comes from people is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from html import escape
+
+from nicegui import ui
+
+from madang.core.resources import format_bytes
+
+CHIPS = {
+    "running": "good",
+    "ready": "good",
+    "succeeded": "good",
+    "starting": "busy",
+    "deploying": "busy",
+    "building": "busy",
+    "stopping": "busy",
+    "deleting": "busy",
+    "pending": "wait",
+    "failed": "bad",
+    "lost": "bad",
+    "cancelled": "off",
+    "stopped": "off",
+}
+
+
+def html(content: str, tag: str = "div") -> ui.html:
+    """Markup of our own making; everything in it that people wrote must be escaped already."""
+    return ui.html(content, sanitize=False, tag=tag)
+
+
+def chip(state: str, label: str | None = None) -> str:
+    """A state as a coloured word (never colour alone)."""
+    return f'<span class="m-chip {CHIPS.get(state, "off")}">{escape(label or state)}</span>'
+
+
+def moment(when: datetime | None) -> str:
+    """A time in the visitor's zone and language; the browser fills it in."""
+    if when is None:
+        return "–"
+    stamp = when.isoformat()
+    return f'<time datetime="{stamp}" data-ago>{escape(stamp[:16].replace("T", " "))}</time>'
+
+
+def size(number: int | None) -> str:
+    return "–" if number is None else format_bytes(number)
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> ui.html:
+    """Names and values; values are markup (escape them, or use `chip`, `moment`…)."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs if value)
+    return html(rows, tag="dl").classes("m-facts")
+
+
+def command(line: str, copy_label: str = "Copy") -> ui.html:
+    """A command or a Python call that can be copied."""
+    return html(
+        f"<span>{escape(line)}</span>"
+        f'<button class="m-button" onclick="madang.copy(this)">{escape(copy_label)}</button>'
+    ).classes("m-command")
+
+
+def note(
+    title: str,
+    text: str,
+    *,
+    kind: str = "empty",
+    action: tuple[str, str] | None = None,
+    command_line: str = "",
+) -> ui.html:
+    """A panel for "nothing yet" or "that did not work", with the way on."""
+    button = ""
+    if action:
+        label, address = action
+        button = f'<a class="m-button" href="{escape(address)}">{escape(label)}</a>'
+    shown = f'<div class="m-command">{escape(command_line)}</div>' if command_line else ""
+    style = "m-problem" if kind == "problem" else "m-note"
+    role = ' role="alert"' if kind == "problem" else ""
+    return html(f"<h2>{escape(title)}</h2><p{role}>{escape(text)}</p>{button}{shown}").classes(
+        style
+    )
+
+
+def tabs(items: Sequence[tuple[str, str, str]], current: str) -> ui.html:
+    """`(key, label, address)`; the address holds which one is open."""
+    links = "".join(
+        f'<a href="{escape(address)}"{" aria-current=page" if key == current else ""}>'
+        f"{escape(label)}</a>"
+        for key, label, address in items
+    )
+    return html(links, tag="nav").classes("m-tabs")
+
+
+def bars(rows: Sequence[tuple[str, float, str]]) -> ui.html:
+    """Horizontal bars `(name, value, text)`, scaled to the largest."""
+    largest = max((value for _, value, _ in rows), default=0) or 1
+    return html(
+        "".join(
+            f"<span>{escape(name)}</span>"
+            f'<span class="bar" style="width:{100 * value / largest:.1f}%"></span>'
+            f'<span class="m-muted">{escape(text)}</span>'
+            for name, value, text in rows
+        )
+    ).classes("m-bars")

@@ -1,0 +1,129 @@
+"""Jobs: the list."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from nicegui import ui
+
+from madang.core.states import WorkloadState
+from madang.schemas import Page
+from madang.schemas.jobs import Job
+from madang.server.portal.components import chip, html, moment, note
+from madang.server.portal.frame import header, page
+from madang.server.portal.live import refresh_on
+from madang.server.portal.session import PortalSession
+from madang.server.portal.table import Column, Filter, ServerTable
+
+COUNTED = 100
+"""The state sentence counts up to here; more is "100 or more"."""
+
+
+@page("/jobs", title="Jobs", section="/jobs")
+async def jobs_page(session: PortalSession) -> None:
+    say = session.say
+    with header(say("Jobs"), await jobs_sentence(session)):
+        html(escape(say("New job")), tag="a").classes("m-button primary").props('href="/jobs/new"')
+
+    async def cancel(keys: list[str]) -> None:
+        for key in keys:
+            await session.client.jobs.cancel(key)
+        ui.notify(say("Asked {count} jobs to stop.", count=len(keys)))
+
+    def empty() -> None:
+        note(
+            say("No jobs yet"),
+            say("A job runs a command with the CPUs, memory and GPUs that you ask for."),
+            action=(say("New job"), "/jobs/new"),
+            command_line="madang job run --cpu 2 --memory 4GiB -- python train.py",
+        )
+
+    table = ServerTable(
+        session,
+        fetch_jobs(session),
+        job_columns(session),
+        key=lambda job: job.id,
+        href=lambda job: f"/jobs/{job.id}",
+        empty=empty,
+        filters=[
+            Filter("name", say("Search by name")),
+            Filter(
+                "state",
+                say("Any state"),
+                tuple((state.value, say(state.value)) for state in WorkloadState),
+            ),
+            Filter("user", say("Anyone's"), ((session.login.user.name, say("Only mine")),)),
+        ],
+        bulk=[(say("Cancel chosen"), cancel)],
+    )
+    await table.build()
+    refresh_on(session.context.bus, ("workload:",), table.refresh)
+
+
+def fetch_jobs(session: PortalSession) -> Any:
+    async def fetch(limit: int, cursor: str | None, **filters: str) -> Page[Job]:
+        state = filters.pop("state", None)
+        return await session.client.jobs.list(
+            limit=limit, cursor=cursor, state=[state] if state else None, **filters
+        )
+
+    return fetch
+
+
+def job_columns(session: PortalSession) -> list[Column[Job]]:
+    say = session.say
+    return [
+        Column(
+            say("Name"),
+            lambda job: f'<a href="/jobs/{escape(job.id)}">{escape(job.name)}</a>',
+            lambda job: job.name,
+        ),
+        Column(say("State"), lambda job: state_line(session, job), lambda job: job.state),
+        Column(say("By"), lambda job: escape(job.user), lambda job: job.user),
+        Column(
+            say("Asks for"),
+            lambda job: f'<span class="m-mono">{escape(asks_for(job))}</span>',
+            asks_for,
+        ),
+        Column(say("Created"), lambda job: moment(job.created_at), lambda job: job.created_at),
+    ]
+
+
+def state_line(session: PortalSession, job: Job) -> str:
+    """Chip, sentence, since when."""
+    since = job.ended_at or job.started_at or job.created_at
+    why = escape(job.reason.message) if job.reason and job.state != WorkloadState.RUNNING else ""
+    return (
+        f'<span class="m-state">{chip(job.state, session.say(job.state.value))} '
+        f'<span>{why}</span> <span class="m-muted">{moment(since)}</span></span>'
+    )
+
+
+def asks_for(job: Job) -> str:
+    wanted = " ".join(f"{key}={value}" for key, value in job.resources.items())
+    if job.replicas_max > job.replicas:
+        return f"{job.replicas}..{job.replicas_max} × {wanted}"
+    return f"{job.replicas} × {wanted}" if job.replicas > 1 else wanted
+
+
+async def jobs_sentence(session: PortalSession) -> str:
+    """`3 run, 1 waits: waits for 2 GPUs…`: what is going on, in one line."""
+    running = await session.client.jobs.list(limit=COUNTED, state=["running"])
+    waiting = await session.client.jobs.list(limit=COUNTED, state=["pending"])
+    if not running.items and not waiting.items:
+        return session.say("Nothing runs or waits.")
+    counts = {"running": _count(running), "waiting": _count(waiting)}
+    first = next((job for job in reversed(waiting.items) if job.reason), None)
+    if first is None or first.reason is None:
+        return session.say("{running} run, {waiting} wait.", **counts)
+    return session.say(
+        "{running} run, {waiting} wait; {name} {reason}.",
+        **counts,
+        name=first.name,
+        reason=first.reason.message,
+    )
+
+
+def _count(page: Page[Job]) -> str:
+    return f"{COUNTED}+" if page.next_cursor else str(len(page.items))

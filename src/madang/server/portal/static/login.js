@@ -1,0 +1,41 @@
+// Logs in by name and password, or by the one-time link `/login?link=…`, then goes on.
+"use strict";
+const form = document.getElementById("login");
+const problem = document.getElementById("problem");
+const query = new URLSearchParams(location.search);
+
+function goOn() {
+  const next = query.get("next") || "/";
+  // Only ever to a page of this portal, whatever the address says.
+  location.assign(next.startsWith("/") && !next.startsWith("//") && !next.includes("\\") ? next : "/");
+}
+
+async function logIn(path, body) {
+  problem.hidden = true;
+  const answer = await fetch(`/api/v1/auth/${path}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  }).catch(() => null);
+  if (answer?.ok) return goOn();
+  const said = answer ? await answer.json().catch(() => ({})) : {};
+  problem.textContent = [said.title || form.dataset.failed, said.detail].filter(Boolean).join(". ");
+  problem.hidden = false;
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const link = query.get("link");
+  if (link && form.elements.name.disabled) logIn("link", { link });
+  else logIn("login", { name: form.elements.name.value, password: form.elements.password.value });
+});
+
+if (query.has("link")) {
+  // A click is asked for, so that a program that follows links does not use it up.
+  for (const input of [form.elements.name, form.elements.password]) {
+    input.disabled = true;
+    input.closest("label").hidden = true;
+  }
+  form.querySelector(".m-muted").textContent = form.dataset.link;
+  form.querySelector("button").focus();
+}

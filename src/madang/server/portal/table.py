@@ -1,0 +1,243 @@
+"""Tables for thousands: paged and filtered by the server, keyboard, selection, CSV.
+
+A table is one piece of markup, made anew when something changed; its state (filters, page) is in
+the page's address, so that a link shows a colleague the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Generic, TypeVar
+
+from nicegui import events, ui
+
+from madang.core.errors import MadangError
+from madang.schemas import Page
+from madang.server.portal.components import html, note
+from madang.server.portal.session import PortalSession
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """`cell` gives markup (escaped by who writes it), `text` what stands in the CSV."""
+
+    title: str
+    cell: Callable[[Row], str]
+    text: Callable[[Row], object]
+    numeric: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter above the table, kept in the address as `name`. Without `options` it is text."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
+Fetch = Callable[..., Awaitable[Page[Row]]]
+BulkAction = Callable[[list[str]], Awaitable[None]]
+
+
+class ServerTable(Generic[Row]):
+    """`fetch(limit=, cursor=, **filters)` gives a page of rows; `empty` is shown for none."""
+
+    def __init__(
+        self,
+        session: PortalSession,
+        fetch: Fetch[Row],
+        columns: Sequence[Column[Row]],
+        *,
+        key: Callable[[Row], str],
+        href: Callable[[Row], str],
+        empty: Callable[[], object],
+        filters: Sequence[Filter] = (),
+        bulk: Sequence[tuple[str, BulkAction]] = (),
+        page_size: int = 50,
+    ) -> None:
+        self._session = session
+        self._fetch = fetch
+        self._columns = columns
+        self._key = key
+        self._href = href
+        self._empty = empty
+        self._filters = filters
+        self._bulk = bulk
+        self._page_size = page_size
+        self._chosen = {
+            entry.name: session.query[entry.name] for entry in filters if entry.name in session.query
+        }
+        self._cursors: list[str | None] = [session.query.get("cursor")]
+
+    async def build(self) -> None:
+        """Draw the filters and the first page."""
+        with ui.element("div").classes("m-bar"):
+            for entry in self._filters:
+                self._build_filter(entry)
+            ui.element("span").classes("grow")
+            for label, action in self._bulk:
+                self._build_bulk(label, action)
+            csv_button = ui.element("button").classes("m-button").on("click", self._export)
+            with csv_button:
+                html("CSV", tag="span")
+        self._body = ui.element("div")
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Fetch the page that is shown and draw it again."""
+        try:
+            page = await self._fetch(
+                limit=self._page_size, cursor=self._cursors[-1], **self._chosen
+            )
+        except MadangError as error:
+            self._body.clear()
+            with self._body:
+                note(self._session.say("This could not be loaded"), str(error), kind="problem")
+            return
+        self._body.clear()
+        with self._body:
+            if page.items:
+                self._draw(page)
+            elif self._chosen or len(self._cursors) > 1:
+                note(
+                    self._session.say("Nothing matches"),
+                    self._session.say("No row has what the filters ask for."),
+                    action=(self._session.say("Clear the filters"), self._session.path),
+                )
+            else:
+                self._empty()
+
+    def _draw(self, page: Page[Row]) -> None:
+        head = "".join(
+            f"<th{' class=num' if column.numeric else ''}>{escape(column.title)}</th>"
+            for column in self._columns
+        )
+        pick_all = self._session.say("Choose all")
+        pick = (
+            f'<th class="pick"><input type="checkbox" aria-label="{escape(pick_all)}" '
+            'onchange="madang.pickAll(this)"></th>'
+            if self._bulk
+            else ""
+        )
+        rows = "".join(self._row(row) for row in page.items)
+        html(
+            f'<table class="m-table stack"><thead><tr>{pick}{head}</tr></thead>'
+            f"<tbody>{rows}</tbody></table>"
+        ).classes("m-tablebox")
+        self._draw_pager(page)
+
+    def _row(self, row: Row) -> str:
+        cells = "".join(
+            f'<td data-title="{escape(column.title)}"{" class=num" if column.numeric else ""}>'
+            f"{column.cell(row)}</td>"
+            for column in self._columns
+        )
+        key = escape(self._key(row))
+        pick = (
+            f'<td class="pick"><input type="checkbox" class="pick" value="{key}" '
+            f'aria-label="{escape(self._session.say("Choose {name}", name=self._key(row)))}"></td>'
+            if self._bulk
+            else ""
+        )
+        return f'<tr data-key="{key}" data-href="{escape(self._href(row))}">{pick}{cells}</tr>'
+
+    def _draw_pager(self, page: Page[Row]) -> None:
+        if page.next_cursor is None and len(self._cursors) == 1:
+            return
+
+        async def turn(cursors: list[str | None]) -> None:
+            self._cursors = cursors
+            await self._changed()
+
+        with ui.element("div").classes("m-pager"):
+            if len(self._cursors) > 1:
+                _button(
+                    self._session.say("Previous"), lambda: turn(self._cursors[:-1] or [None])
+                )
+            if page.next_cursor is not None:
+                _button(
+                    self._session.say("Next"), lambda: turn([*self._cursors, page.next_cursor])
+                )
+
+    def _build_filter(self, entry: Filter) -> None:
+        async def choose(change: events.GenericEventArguments) -> None:
+            value = str(change.args or "").strip()
+            self._chosen.pop(entry.name, None)
+            if value:
+                self._chosen[entry.name] = value
+            self._cursors = [None]
+            await self._changed()
+
+        current = self._chosen.get(entry.name, "")
+        read = "(event) => emit(event.target.value)"
+        if entry.options:
+            select = ui.element("select").classes("m-select")
+            select.props(f'aria-label="{escape(entry.label)}"').on("change", choose, js_handler=read)
+            with select:
+                for value, label in (("", entry.label), *entry.options):
+                    chosen = " selected" if value == current else ""
+                    option = html(escape(label), tag="option")
+                    option.props(f'value="{escape(value)}"{chosen}')
+            return
+        box = ui.element("input").classes("m-input")
+        box.props(
+            f'type="search" placeholder="{escape(entry.label)}" aria-label="{escape(entry.label)}" '
+            f'value="{escape(current)}" data-search'
+        )
+        box.on("input", choose, throttle=0.25, js_handler=read)
+
+    def _build_bulk(self, label: str, action: BulkAction) -> None:
+        async def run(event: events.GenericEventArguments) -> None:
+            keys: Any = event.args
+            if not keys:
+                ui.notify(self._session.say("Choose rows first."))
+                return
+            try:
+                await action([str(key) for key in keys])
+            except MadangError as error:
+                ui.notify(str(error), type="negative", multi_line=True)
+            await self.refresh()
+
+        button = ui.element("button").classes("m-button")
+        button.on("click", run, js_handler="() => emit(madang.picked())")
+        with button:
+            html(escape(label), tag="span")
+
+    async def _changed(self) -> None:
+        cursor = self._cursors[-1]
+        query = {entry.name: self._chosen.get(entry.name) for entry in self._filters}
+        address = self._session.link(**query, cursor=cursor)
+        ui.run_javascript(f"history.replaceState(null, '', {address!r})")
+        await self.refresh()
+
+    async def _export(self) -> None:
+        """All rows that the filters let through, as CSV."""
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow([column.title for column in self._columns])
+        cursor: str | None = None
+        while True:
+            page = await self._fetch(limit=1000, cursor=cursor, **self._chosen)
+            for row in page.items:
+                writer.writerow([_inert(column.text(row)) for column in self._columns])
+            if (cursor := page.next_cursor) is None:
+                break
+        name = self._session.path.strip("/").replace("/", "-") or "home"
+        ui.download.content(out.getvalue(), f"{name}.csv", "text/csv")
+
+
+def _button(label: str, action: Callable[[], Awaitable[None]]) -> None:
+    with ui.element("button").classes("m-button").on("click", action):
+        html(escape(label), tag="span")
+
+
+def _inert(value: object) -> object:
+    """Text that a spreadsheet would run as a formula is written so that it does not."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" and value else value

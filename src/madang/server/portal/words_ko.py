@@ -1,0 +1,37 @@
+"""Korean sentences of the portal, by their English ones."""
+
+KOREAN: dict[str, str] = {
+    "Skip to the page": "본문으로 건너뛰기",
+    "Sections": "메뉴",
+    "Home": "홈",
+    "Jobs": "작업",
+    "Data": "데이터",
+    "Models": "모델",
+    "Endpoints": "엔드포인트",
+    "Project": "프로젝트",
+    "Search": "검색",
+    "Go to…": "이동할 곳…",
+    "Nothing found.": "찾은 것이 없습니다.",
+    "Theme": "테마",
+    "Log out": "로그아웃",
+    "Log in": "로그인",
+    "Name": "이름",
+    "Password": "비밀번호",
+    "The login did not work.": "로그인하지 못했습니다.",
+    "This link opens the portal once.": "이 링크는 포털을 한 번 엽니다.",
+    "No password yet? An administrator can give you one.": (
+        "아직 비밀번호가 없나요? 관리자가 만들어 줄 수 있습니다."
+    ),
+    "You may not see this": "볼 수 있는 권한이 없습니다",
+    "There is nothing here": "여기에는 아무것도 없습니다",
+    "This could not be loaded": "불러오지 못했습니다",
+    "Try again": "다시 시도",
+    "Nothing matches": "일치하는 것이 없습니다",
+    "No row has what the filters ask for.": "필터에 맞는 행이 없습니다.",
+    "Clear the filters": "필터 지우기",
+    "Choose all": "모두 선택",
+    "Choose {name}": "{name} 선택",
+    "Choose rows first.": "먼저 행을 선택하세요.",
+    "Previous": "이전",
+    "Next": "다음",
+}

@@ -1,0 +1,175 @@
+"""A real server on a free port and a real browser; pictures of every page are kept.
+
+Pictures land in `.madang-screenshots/` below the current folder, one a page and state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from madang.core.clock import SystemClock
+from madang.core.errors import Unavailable
+from tests.conftest import People, make_context, make_people
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+PICTURES = Path(".madang-screenshots")
+WIDE = {"width": 1280, "height": 800}
+NARROW = {"width": 390, "height": 844}
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass
+class PortalServer:
+    """The API and the portal in a thread of their own; `run` executes in its event loop."""
+
+    url: str
+    people: People
+    loop: asyncio.AbstractEventLoop
+    failing: set[str] = field(default_factory=set)
+    """Beginnings of API paths that answer nothing: the state "error" of a page."""
+
+    def run(self, made: Callable[[], Any]) -> Any:
+        async def call() -> Any:
+            return await made()
+
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(60)
+
+    @contextmanager
+    def broken(self, *paths: str) -> Iterator[None]:
+        self.failing.update(paths)
+        try:
+            yield
+        finally:
+            self.failing.clear()
+
+
+class _BreakableTransport(httpx.AsyncBaseTransport):
+    def __init__(self, inner: httpx.AsyncBaseTransport, failing: set[str]) -> None:
+        self._inner = inner
+        self._failing = failing
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if any(request.url.path.startswith(path) for path in self._failing):
+            raise Unavailable("the database did not answer", hint="Trying again may help.")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@pytest.fixture(scope="session")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
+    started: list[PortalServer] = []
+    ready, stop = threading.Event(), asyncio.Event()
+    state_dir = tmp_path_factory.mktemp("portal") / "state"
+
+    async def serve() -> None:
+        async with _served(state_dir) as server:
+            started.append(server)
+            ready.set()
+            await stop.wait()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(60), "the portal did not start"
+    yield started[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def log_in(portal: PortalServer, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`log_in("member")` gives a page of somebody who is logged in."""
+    contexts: list[BrowserContext] = []
+
+    def open_as(name: str, *, narrow: bool = False, dark: bool = False) -> Page:
+        context = browser.new_context(
+            viewport=NARROW if narrow else WIDE, color_scheme="dark" if dark else "light"
+        )
+        contexts.append(context)
+        link = portal.run(lambda: _login_link(portal, name))
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(f"{portal.url}/login?link={link}")
+        page.get_by_role("button").click()
+        page.wait_for_url(f"{portal.url}/")
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+
+
+async def _login_link(portal: PortalServer, name: str) -> str:
+    from madang.server.identity.sessions import make_link
+
+    word, _ = await make_link(portal.people.context, portal.people.user_ids[name])
+    return word
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep a picture, and check what holds for every page: it does not scroll sideways."""
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=False)
+    overflow = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert overflow <= 0, f"{name} scrolls sideways by {overflow} px"
+
+
+@asynccontextmanager
+async def _served(state_dir: Path) -> AsyncIterator[PortalServer]:
+    import uvicorn
+    from nicegui import app as nicegui_app
+
+    from madang.server.api.app import create_app
+    from madang.server.api.front import Front
+
+    context = await make_context(state_dir, clock=SystemClock())
+    people = await make_people(context)
+    app = create_app(context)
+    front = Front(app, context)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(front, log_level="warning", lifespan="off", ws="websockets-sansio")
+    server = uvicorn.Server(config)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    made = PortalServer(url, people, asyncio.get_running_loop())
+    nicegui_app.state.api_transport = lambda: _BreakableTransport(
+        httpx.AsyncHTTPTransport(), made.failing
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    async with front.portal():
+        yield made
+    server.should_exit = True
+    await serving
+    await context.close()
