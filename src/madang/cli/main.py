@@ -19,12 +19,16 @@ app = typer.Typer(
 )
 
 NOUNS = {
+    "environment": "madang.cli.environments",
     "project": "madang.cli.projects",
 }
 """Command groups and where they live. Each module has an `app` and imports the client only when a
 command runs, so that `madang --help` stays quick."""
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "down": "madang.cli.down:down",
+    "up": "madang.cli.up:up",
+}
 """Single commands: name → "module:function"."""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import httpx
 
 import madang
+from madang.client.config import ClientConfig
 from madang.core.errors import ConnectionFailed, MadangError, error_from_problem
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -17,6 +19,15 @@ def default_headers(token: str) -> dict[str, str]:
     if token:
         headers["Authorization"] = f"Bearer {token}"
     return headers
+
+
+def trust_of(config: ClientConfig) -> ssl.SSLContext | bool:
+    """Which certificates are good: the usual ones and, where there is one, the configured one."""
+    if not config.ca_file:
+        return True
+    context = httpx.create_ssl_context()
+    context.load_verify_locations(config.ca_file)
+    return context
 
 
 def without_none(parameters: dict[str, Any] | None) -> dict[str, Any]:

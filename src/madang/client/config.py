@@ -6,9 +6,10 @@ alone). On the machine where the platform runs, whoever may read its state folde
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from madang.core.errors import InvalidInput, Unauthenticated
@@ -20,6 +21,8 @@ class ClientConfig:
     token: str
     gateway_url: str = ""
     project: str = ""
+    ca_file: str = ""
+    """Certificate to trust besides the machine's own ones, for a self-signed installation."""
 
 
 def login_file() -> Path:
@@ -49,8 +52,8 @@ def load_config(
     for path in (login_file(), *_local_installations()):
         stored = _read(path)
         if stored and (not url or stored.url == url.rstrip("/")):
-            return ClientConfig(
-                stored.url, token or stored.token, stored.gateway_url, project or stored.project
+            return replace(
+                stored, token=token or stored.token, project=project or stored.project
             )
     raise Unauthenticated(
         f"you are not logged in to {url}" if url else "it is not known where the platform is",
@@ -62,7 +65,7 @@ def save_config(path: Path, config: ClientConfig) -> None:
     """Write a login file that only its owner can read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.new")
-    lines = [f'{key} = "{value}"\n' for key, value in _entries(config) if value]
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in _entries(config) if value]
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.writelines(lines)
@@ -75,6 +78,7 @@ def _entries(config: ClientConfig) -> list[tuple[str, str]]:
         ("token", config.token),
         ("gateway_url", config.gateway_url),
         ("project", config.project),
+        ("ca_file", config.ca_file),
     ]
 
 

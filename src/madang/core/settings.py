@@ -63,6 +63,11 @@ class Settings:
     gateway_url: str = _setting("", "address of the gateway, when it is not http://HOST:PORT")
     tls_cert: str = _setting("", "certificate file (PEM) to serve HTTPS with")
     tls_key: str = _setting("", "key file (PEM) of tls_cert")
+    tls: str = _setting(
+        "",
+        "'self-signed' makes a certificate of its own at first start, when there is no tls_cert",
+        _one_of("", "self-signed"),
+    )
     behind_proxy: bool = _setting(
         False, "a proxy in front ends TLS: allows host beyond this machine without tls_cert", _flag
     )

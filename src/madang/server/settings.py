@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,16 @@ from madang.core.settings import Settings
 
 ENVIRONMENT_PREFIX = "MADANG_"
 
-CLIENT_VARIABLES = frozenset({"url", "token", "project", "config"})
-"""`MADANG_*` variables that speak to the client (client/config.py), not to the server."""
+CLIENT_VARIABLES = frozenset(
+    {"url", "token", "project", "config"}
+    | {"api_url", "datasets", "environment_lock", "task_id", "workload_id", "attempt", "role"}
+    | {"checkpoint_dir", "report_socket", "serving_socket"}
+)
+"""`MADANG_*` variables that speak to the client (client/config.py) or to code in a task, not to the
+server: one that is started inside a task passes over them."""
+
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_ANY_HOSTS = frozenset({"0.0.0.0", "::"})
 
 
 def load_settings(
@@ -41,6 +51,51 @@ def load_settings(
         ("the defaults", {"state_dir": default_state_dir()}),
     )
     return settings
+
+
+def check_exposure(settings: Settings) -> None:
+    """Raises InvalidInput for an address beyond this machine without TLS or a proxy before it."""
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise InvalidInput(
+            "tls_cert and tls_key go together, one of them is missing",
+            field="tls_cert",
+            hint="Give both, or --tls self-signed.",
+        )
+    if settings.host in _LOOPBACK_HOSTS or settings.tls_cert or settings.behind_proxy:
+        return
+    if settings.tls == "self-signed":
+        return
+    raise InvalidInput(
+        f"host {settings.host!r} is beyond this machine, and passwords would cross the network "
+        "unencrypted",
+        field="host",
+        hint="Add --tls-cert FILE --tls-key FILE, or --tls self-signed, or --behind-proxy when a "
+        "proxy in front ends TLS.",
+    )
+
+
+def portal_url(settings: Settings) -> str:
+    """The address of the portal and the API as people use it, without a slash at the end."""
+    return settings.public_url.rstrip("/") or _url(settings, settings.port)
+
+
+def gateway_url(settings: Settings) -> str:
+    """The address of the gateway as people use it, without a slash at the end."""
+    return settings.gateway_url.rstrip("/") or _url(settings, settings.gateway_port)
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The variables from which `load_settings` in another process reads the same settings."""
+    return {
+        f"{ENVIRONMENT_PREFIX}{entry.name.upper()}": str(getattr(settings, entry.name))
+        for entry in fields(settings)
+    }
+
+
+def _url(settings: Settings, port: int) -> str:
+    scheme = "https" if settings.tls_cert or settings.tls == "self-signed" else "http"
+    host = socket.gethostname() if settings.host in _ANY_HOSTS else settings.host
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def default_state_dir() -> Path:

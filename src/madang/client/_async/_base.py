@@ -14,6 +14,7 @@ from madang.client._http import (
     connection_error,
     default_headers,
     error_of,
+    trust_of,
     without_none,
 )
 from madang.client.config import ClientConfig
@@ -33,6 +34,7 @@ class AsyncTransport:
             headers=default_headers(config.token),
             timeout=TIMEOUT,
             transport=transport,
+            verify=trust_of(config),
         )
 
     async def call(

@@ -5,18 +5,27 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 import madang
-from madang.server.api import projects
+from madang.server.api import auth, environments, health, projects, tokens, users
 from madang.server.api.errors import install_error_handlers
+from madang.server.api.openapi import DeclaredRoute, describe_permissions, routes_of
+from madang.server.api.protection import Protection
 from madang.server.context import ServerContext
 
 API_PREFIX = "/api/v1"
 
 ROUTERS: list[APIRouter] = [
+    auth.router,
+    environments.router,
+    health.router,
     projects.router,
+    tokens.router,
+    users.router,
 ]
 """Routers under `/api/v1`; what speaks another protocol or is internal has a prefix of its own."""
 
-ROOT_ROUTERS: list[APIRouter] = []
+ROOT_ROUTERS: list[APIRouter] = [
+    health.root_router,
+]
 """Routers with a full path of their own: MLflow's protocol, `/internal`."""
 
 
@@ -24,9 +33,25 @@ def create_app(context: ServerContext) -> FastAPI:
     """The application over `context`; who calls it starts the controllers and closes both."""
     app = FastAPI(title="Madang", version=madang.__version__, docs_url="/docs", redoc_url=None)
     app.state.context = context
+    app.add_middleware(Protection, settings=context.settings)
     install_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router, prefix=API_PREFIX)
     for router in ROOT_ROUTERS:
         app.include_router(router)
+    describe_permissions(app, declared_routes())
     return app
+
+
+def declared_routes() -> list[DeclaredRoute]:
+    """Every route with its full path and the permission that it declares."""
+    return [
+        *(declared for router in ROUTERS for declared in routes_of(router, API_PREFIX)),
+        *(declared for router in ROOT_ROUTERS for declared in routes_of(router)),
+    ]
+
+
+def api_roots() -> frozenset[str]:
+    """The first parts of all paths that the API serves, e.g. `api`, `internal`, `docs`."""
+    paths = [declared.path for declared in declared_routes()]
+    return frozenset(path.split("/")[1] for path in [*paths, "/docs", "/openapi.json"])

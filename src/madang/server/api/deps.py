@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Query, Request
 
@@ -13,7 +15,11 @@ from madang.core.permissions import Permission, scopes_allow
 from madang.schemas import Page
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
+from madang.server.identity.sessions import SESSION_COOKIE, authenticate_session, csrf_word
 from madang.server.identity.tokens import authenticate_token
+from madang.server.settings import portal_url
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
@@ -33,6 +39,37 @@ async def authenticate(request: Request, context: Context) -> Principal:
     if scheme.lower() == "bearer" and token:
         return await authenticate_token(context, token.strip())
     raise Unauthenticated("you are not logged in", hint="`madang login`, or log in to the portal.")
+
+
+def check_same_origin(request: Request, context: ServerContext) -> None:
+    """Raises Forbidden unless a page of the portal made the request."""
+    origin = request.headers.get("origin", "")
+    ours = urlsplit(portal_url(context.settings))
+    host = request.headers.get("host", "")
+    if origin not in (f"{ours.scheme}://{ours.netloc}", f"{ours.scheme}://{host}"):
+        raise Forbidden(
+            f"the request comes from {origin[:200] or 'nowhere'!r}, not from the portal",
+            hint="Programs use a token (`madang token create`), not the browser's cookie. If this "
+            "was the portal, public_url must be set to the address in the browser.",
+        )
+
+
+def _check_csrf(request: Request, context: ServerContext, principal: Principal) -> None:
+    expected = csrf_word(context, principal.session_id or "")
+    given = request.headers.get("x-madang-csrf", "")
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        raise Forbidden(
+            "the request lacks this login's X-Madang-CSRF", hint="Reload the page and try again."
+        )
+
+
+def client_address(request: Request, context: ServerContext) -> str:
+    """Where the request comes from: what the proxy in front saw, when there is one."""
+    if context.settings.behind_proxy:
+        forwarded = request.headers.get("x-forwarded-for", "")
+        if nearest := forwarded.rpartition(",")[2].strip():
+            return nearest[:100]
+    return request.client.host if request.client else "this machine"
 
 
 Actor = Annotated[Principal, Depends(authenticate)]
@@ -56,6 +93,11 @@ class _Permit:
                 f"this token may not {self.permission.text}",
                 hint=f"Its scopes lack {self.permission}; make one that has it.",
             )
+
+
+def permission_of(dependency: object) -> Permission | None:
+    """The permission that a route's dependency declares, if it is one of `permit`."""
+    return dependency.permission if isinstance(dependency, _Permit) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from madang.core.errors import Forbidden, NotFound
 from madang.core.permissions import Level, Permission, Role, role_allows, scopes_allow
@@ -13,7 +14,8 @@ ALL_SCOPES = ("*",)
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A person as of this request. `project_id` is set when her token is for one project alone,
-    `task_id` when it is a task that acts for her."""
+    `task_id` when it is a task that acts for her, `session_id` when she logged in to the portal,
+    `expires_at` when what she showed runs out."""
 
     user_id: str
     name: str
@@ -22,6 +24,13 @@ class Principal:
     scopes: tuple[str, ...] = ALL_SCOPES
     project_id: str | None = None
     task_id: str | None = None
+    session_id: str | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it may do less than the person herself: a scoped token, a project's, a task's."""
+        return self.scopes != ALL_SCOPES or self.project_id is not None
 
     def allows(self, permission: Permission, project_id: str | None = None) -> bool:
         """Whether she may; `project_id` is needed where the table asks for a role."""

@@ -62,6 +62,8 @@ async def authenticate_token(context: ServerContext, token: str) -> Principal:
     """The principal that a bearer token stands for. Raises Unauthenticated."""
     if token.startswith(TASK_TOKEN_PREFIX):
         return await _authenticate_task(context, token.removeprefix(TASK_TOKEN_PREFIX))
+    if not token.isascii():
+        raise Unauthenticated("this token is not known")
     async with context.db.read() as session:
         row = await session.scalar(select(TokenRow).where(TokenRow.hash == hash_token(token)))
         now = context.clock.now()
@@ -73,9 +75,15 @@ async def authenticate_token(context: ServerContext, token: str) -> Principal:
             raise Unauthenticated("this token was revoked", hint="`madang login` makes a new one.")
         if row.expires_at is not None and row.expires_at <= now:
             raise Unauthenticated("this token has expired", hint="`madang login` makes a new one.")
-        return await load_principal(
-            session, row.user_id, scopes=tuple(row.scopes), project_id=row.project_id
+        principal = await load_principal(
+            session,
+            row.user_id,
+            scopes=tuple(row.scopes),
+            project_id=row.project_id,
+            expires_at=row.expires_at,
         )
+    context.token_uses[row.id] = now
+    return principal
 
 
 async def load_principal(
@@ -85,6 +93,8 @@ async def load_principal(
     scopes: tuple[str, ...] = ("*",),
     project_id: str | None = None,
     task_id: str | None = None,
+    session_id: str | None = None,
+    expires_at: datetime | None = None,
 ) -> Principal:
     """The person with her roles as of now. Raises Unauthenticated when she was disabled."""
     user = await session.get(UserRow, user_id)
@@ -103,15 +113,20 @@ async def load_principal(
         scopes=scopes,
         project_id=project_id,
         task_id=task_id,
+        session_id=session_id,
+        expires_at=expires_at,
     )
 
 
 async def _authenticate_task(context: ServerContext, claim_and_signature: str) -> Principal:
     claim, _, signature = claim_and_signature.rpartition(".")
-    if not hmac.compare_digest(signature, _sign(context, claim)):
+    expected = _sign(context, claim)
+    if not hmac.compare_digest(signature.encode(), expected.encode()):
         raise Unauthenticated("this task token is not valid")
     task_id, user_id, project_id = claim.split(".")
     async with context.db.read() as session:
+        if not await context.task_is_live(session, task_id):
+            raise Unauthenticated("the task of this token has ended")
         return await load_principal(session, user_id, project_id=project_id, task_id=task_id)
 
 

@@ -1,0 +1,13 @@
+"""The platform as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`status` is "ok"; a platform that does not answer is not."""
+
+    status: str
+    version: str

@@ -1,0 +1,76 @@
+"""Control: the API, the portal, and the loops that make what is into what should be.
+
+Run by the supervisor as `python -m madang.server.control`; its settings come from `MADANG_*`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+
+import structlog
+
+from madang.core.errors import MadangError
+from madang.server.api.app import create_app
+from madang.server.api.front import Front
+from madang.server.context import ServerContext
+from madang.server.db.migrate import migrate
+from madang.server.environments import controller as environments
+from madang.server.http import running_tasks, serve
+from madang.server.identity import controller as identity
+from madang.server.identity.bootstrap import prepare_installation
+from madang.server.listeners import listen
+from madang.server.logs import configure_logs
+from madang.server.settings import check_exposure, load_settings
+
+log = structlog.get_logger()
+
+CONTROLLERS: list[Callable[[ServerContext], Awaitable[None]]] = [
+    identity.run,
+    environments.run,
+]
+"""The loops; each runs until it is cancelled, and is started again when it fails."""
+
+
+async def run(inherited: Sequence[int] = ()) -> None:
+    """Serve until SIGTERM or SIGINT. Tasks that run go on without us.
+
+    `inherited` are listening sockets of the supervisor: who connects while control starts again
+    waits instead of being refused.
+    """
+    settings = load_settings({})
+    check_exposure(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        context = ServerContext.from_settings(settings)
+        stack.push_async_callback(context.close)
+        context.paths.create()
+        await migrate(context.db, context.telemetry)
+        await prepare_installation(context)
+        front = Front(create_app(context), context)
+        listeners = stack.enter_context(listen(settings, context.paths, inherited))
+        await stack.enter_async_context(running_tasks(context, CONTROLLERS))
+        await stack.enter_async_context(serve(front, listeners, settings))
+        log.info("control is ready", port=settings.port)
+        await stack.enter_async_context(front.portal())
+        await stop.wait()
+        log.info("control stops; tasks that run go on")
+
+
+def main() -> int:
+    configure_logs()
+    try:
+        asyncio.run(run([int(number) for number in sys.argv[1:]]))
+    except MadangError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Asking the servers of this machine, with the standard library alone."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tomllib
+from typing import Any
+
+from madang.core.settings import Settings
+from madang.server.paths import StatePaths
+
+_CONTROL_TIMEOUT_S = 2.0
+_TAIL_LINES = 12
+
+
+def answers(server: str, settings: Settings, paths: StatePaths) -> bool:
+    """Whether `control`, `gateway` or `agent` is there for its work."""
+    if server == "control":
+        return ask(paths, "GET", "/internal/v1/healthz") is not None
+    if server == "gateway":
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return _connects(family, (host, settings.gateway_port))
+    return _connects(socket.AF_UNIX, str(paths.agent_socket))
+
+
+def ask(paths: StatePaths, method: str, path: str, token: str = "") -> dict[str, Any] | None:
+    """Control's JSON answer over its Unix socket; None without one, or for an error."""
+    request = [f"{method} {path} HTTP/1.0", "Host: localhost", "Content-Length: 0"]
+    if token:
+        request.append(f"Authorization: Bearer {token}")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_CONTROL_TIMEOUT_S)
+            connection.connect(str(paths.control_socket))
+            connection.sendall("\r\n".join([*request, "", ""]).encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    except OSError:
+        return None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = head.split(b" ", 2)[1:2]
+    if not status or not status[0].startswith(b"2"):
+        return None
+    found = json.loads(body)
+    return found if isinstance(found, dict) else None
+
+
+def login_link(paths: StatePaths) -> str:
+    """A link that logs the local administrator in once; empty when control makes none."""
+    token = str(tomllib.loads(paths.client_config.read_text())["token"])
+    session = ask(paths, "GET", "/api/v1/auth/session", token)
+    if session is None:
+        return ""
+    link = ask(paths, "POST", f"/api/v1/users/{session['user']['id']}/login-links", token)
+    return str(link["url"]) if link else ""
+
+
+def log_tail(paths: StatePaths, server: str) -> str:
+    """The last lines that a server wrote."""
+    path = paths.server_logs / f"{server}.log"
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return "\n".join(lines[-_TAIL_LINES:]) or "(empty)"
+
+
+def _connects(family: socket.AddressFamily, address: Any) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        connection.settimeout(0.2)
+        try:
+            connection.connect(address)
+        except OSError:
+            return False
+        return True
