@@ -117,6 +117,13 @@ def test_commands_that_do_not_exist_are_found() -> None:
     assert unknown_part(["project", "list", "--fast", "--", "--json"]) == "--fast"
 
 
+def test_paths_in_the_architecture_exist() -> None:
+    named = re.findall(r"`([a-z_]+/[\w./-]*)`", (ROOT / "ARCHITECTURE.md").read_text())
+    homes = (ROOT, ROOT / "src/madang")
+    assert len(named) > 20
+    assert not [path for path in named if not any((home / path).exists() for home in homes)]
+
+
 def test_site_builds_without_warnings_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     pytest.importorskip("material", reason="mkdocs-material is not installed")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(tmp_path)]

@@ -67,7 +67,8 @@ def _methods(owner: type) -> Iterator[str]:
         if isinstance(attribute, property):
             lines.append(f"- {code(name)}: {_summary(text)}")
         elif inspect.isroutine(attribute):
-            lines.append(f"- {code(_signature(name, attribute))}: {_summary(text)}")
+            signature = _signature(name, getattr(owner, name))
+            lines.append(f"- {code(signature)}: {_summary(text)}")
     yield "\n".join(lines)
 
 
@@ -86,7 +87,7 @@ def _signature(name: str, member: Any) -> str:
     parameters = [
         parameter.replace(annotation=_as_written(parameter.annotation))
         for parameter in signature.parameters.values()
-        if parameter.name != "self"
+        if parameter.name not in ("self", "cls")
     ]
     returned = _as_written(signature.return_annotation)
     return name + str(signature.replace(parameters=parameters, return_annotation=returned))
