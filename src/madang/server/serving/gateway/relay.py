@@ -41,10 +41,9 @@ class ConnectFailed(Exception):
 class Upstreams:
     """Connections to apps: a pool for each socket, and what is under way on it."""
 
-    def __init__(self, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(self) -> None:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._outstanding: dict[str, int] = {}
-        self._answer_timeout_s = answer_timeout_s
         self._turn = 0
 
     def order(self, replicas: Iterable[Replica]) -> list[Replica]:
@@ -98,7 +97,7 @@ class Upstreams:
                     socket, keepalive_timeout=KEEP_ALIVE_S, limit=CONNECTIONS_PER_APP
                 ),
                 timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._answer_timeout_s
+                    total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=ANSWER_TIMEOUT_S
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -141,17 +140,18 @@ class Upstreams:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if response is None and streamed is None:
                 raise ConnectFailed(str(error)) from error
-            return _broken_off(request, response, self._error(error))
+            return _broken_off(request, response, _error_of(error))
         except (aiohttp.ClientError, TimeoutError) as error:
-            return _broken_off(request, response, self._error(error))
+            return _broken_off(request, response, _error_of(error))
 
-    def _error(self, error: BaseException) -> MadangError:
-        if isinstance(error, TimeoutError):
-            return GatewayTimeout(
-                f"the app did not answer within {self._answer_timeout_s:g} s",
-                hint="Its log may say what it is doing.",
-            )
-        return broken_off_error(error)
+
+def _error_of(error: BaseException) -> MadangError:
+    if isinstance(error, TimeoutError):
+        return GatewayTimeout(
+            f"the app did not answer within {ANSWER_TIMEOUT_S:g} s",
+            hint="Its log may say what it is doing.",
+        )
+    return broken_off_error(error)
 
 
 def broken_off_error(error: BaseException) -> BadGateway:
