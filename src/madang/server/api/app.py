@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 import madang
-from madang.server.api import auth, environments, health, projects, tokens, users
+from madang.server.api import auth, environments, health, mlflow, projects, tokens, users
 from madang.server.api.errors import install_error_handlers
 from madang.server.api.openapi import DeclaredRoute, describe_permissions, routes_of
 from madang.server.api.protection import Protection
@@ -25,6 +25,7 @@ ROUTERS: list[APIRouter] = [
 
 ROOT_ROUTERS: list[APIRouter] = [
     health.root_router,
+    mlflow.router,
 ]
 """Routers with a full path of their own: MLflow's protocol, `/internal`."""
 

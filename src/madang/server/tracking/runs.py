@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from madang.server.tracking.workloads import workload_of_task
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
+HISTORY_TAG = "mlflow.log-model.history"
 
 SPACE = SearchSpace(
     row=RunRow,
@@ -314,3 +316,18 @@ async def write_params(session: AsyncSession, run_id: str, params: dict[str, str
                 f"value {params[key]!r}",
                 hint="Use a run of its own (nested=True) for each set of parameters.",
             )
+
+
+async def append_model_history(
+    context: ServerContext, principal: Principal, run_id: str, model_json: str
+) -> None:
+    """Add what MLflow 2 says of a logged model to the tag where its clients look for it."""
+    async with context.db.transaction() as session:
+        row = await find_run(session, principal, run_id, Permission.TRACKING_WRITE, active=True)
+        tag = await session.get(RunTagRow, (row.id, HISTORY_TAG))
+        try:
+            history = json.loads(tag.value) if tag else []
+        except ValueError:
+            history = []
+        history = [*(history if isinstance(history, list) else []), json.loads(model_json)]
+        await _write_tags(session, row.id, {HISTORY_TAG: json.dumps(history)})

@@ -191,7 +191,7 @@ async def update_version(
     project: str | None = None,
 ) -> VersionDetails:
     """Describe a version anew, or move it to a stage (MLflow's older way; prefer aliases)."""
-    canonical = _canonical_stage(stage) if stage is not None else None
+    canonical = canonical_stage(stage) if stage is not None else None
     if archive_existing and canonical not in ("Staging", "Production"):
         raise InvalidInput(
             f"cannot archive existing model versions: {stage!r} is not an Active stage",
@@ -398,7 +398,8 @@ def _relative(uri: str) -> str:
     return uri.removeprefix(ARTIFACT_SCHEME).lstrip("/")
 
 
-def _canonical_stage(stage: str) -> str:
+def canonical_stage(stage: str) -> str:
+    """A stage as MLflow writes it. Raises InvalidInput for others."""
     by_name = {name.lower(): name for name in STAGES}
     if stage.lower() not in by_name:
         raise InvalidInput(
