@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from madang.core.settings import Settings
-from madang.server.api.app import API_PREFIX, ROOT_ROUTERS, ROUTERS, create_app
+from madang.server.api.app import create_app
 from madang.server.context import ServerContext
 from scripts.reference.markdown import code, one_line, page, prose, table
 
@@ -32,7 +31,6 @@ def build_app() -> FastAPI:
 def api_page() -> str:
     app = build_app()
     description = app.openapi()
-    permissions = _permissions()
     parts = [
         "# API",
         "Requests carry `Authorization: Bearer TOKEN`. Times are ISO 8601 in UTC. Lists are "
@@ -46,8 +44,7 @@ def api_page() -> str:
             if verb in verbs:
                 operation = verbs[verb]
                 tag = (operation.get("tags") or ["other"])[0]
-                needs = permissions.get((verb, path))
-                section = "\n\n".join(filter(None, _operation(verb, path, operation, needs)))
+                section = "\n\n".join(filter(None, _operation(verb, path, operation)))
                 by_tag.setdefault(tag, []).append(section)
     for tag, sections in by_tag.items():
         parts.extend([f"## {tag}", *sections])
@@ -58,23 +55,11 @@ def api_page() -> str:
     return page(*parts)
 
 
-def _permissions() -> dict[tuple[str, str], str]:
-    found = {}
-    for prefix, routers in ((API_PREFIX, ROUTERS), ("", ROOT_ROUTERS)):
-        for route in (route for router in routers for route in router.routes):
-            for dependency in getattr(route, "dependencies", []):
-                permission = getattr(dependency.dependency, "permission", None)
-                if isinstance(route, APIRoute) and permission:
-                    for verb in route.methods or ():
-                        found[verb.lower(), prefix + route.path_format] = str(permission)
-    return found
-
-
-def _operation(verb: str, path: str, operation: Json, permission: str | None) -> Iterator[str]:
+def _operation(verb: str, path: str, operation: Json) -> Iterator[str]:
     yield f"### {verb.upper()} {path}"
     yield prose(operation.get("description") or operation.get("summary", ""))
-    if permission:
-        yield f"Permission: {code(permission)}"
+    if "x-permission" in operation:
+        yield f"Permission: {code(operation['x-permission'])}"
     parameters = operation.get("parameters", [])
     if parameters:
         yield table(
