@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from madang.server.cluster.codec import from_json, to_json
 from madang.server.cluster.protocol import (
+    PROTOCOL_VERSION,
+    ExitRecord,
+    NodeInventory,
     NodeOrders,
     NodeReport,
     TaskOrder,
@@ -87,15 +92,15 @@ class FakeControl:
             self.paths.control_socket.unlink(missing_ok=True)
 
     async def run(self, *specs: TaskSpec) -> None:
-        await self._order(*(TaskOrder(spec, "run") for spec in specs))
+        await self.order(*(TaskOrder(spec, "run") for spec in specs))
 
     async def stop(self, task_id: str) -> None:
-        await self._order(TaskOrder(self.orders[task_id].spec, "stop"))
+        await self.order(TaskOrder(self.orders[task_id].spec, "stop"))
 
     async def drop(self, task_id: str) -> None:
         """List the task no more."""
         del self.orders[task_id]
-        await self._order()
+        await self.order()
 
     async def until(
         self, condition: Callable[[], bool], timeout_s: float = 20.0, what: str = ""
@@ -119,7 +124,8 @@ class FakeControl:
         )
         return self.seen[task_id]
 
-    async def _order(self, *orders: TaskOrder) -> None:
+    async def order(self, *orders: TaskOrder) -> None:
+        """Change what should be, and wake the agent."""
         self.orders.update({order.spec.task_id: order for order in orders})
         self._revision += 1
         async with self._news:
@@ -162,3 +168,138 @@ class FakeControl:
                 "body": body.decode("latin-1"),
             }
         )
+
+
+class FakeAgent:
+    """An agent that runs nothing, for tests of control.
+
+    It understands three commands: `true` and `false` end at once, `sleep` runs until stopped;
+    anything else runs until the test calls `end`. `sync` carries its reports to control.
+    """
+
+    def __init__(
+        self,
+        sync: Callable[[NodeReport], Awaitable[NodeOrders]],
+        inventory: NodeInventory,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._sync = sync
+        self._inventory = inventory
+        self._clock = clock
+        self._revision = -1
+        self.tasks: dict[str, TaskReport] = {}
+        self.started: list[str] = []
+        self.boot_id = "boot-1"
+
+    async def step(self, wait_s: float = 0.0) -> NodeOrders:
+        """Report once and obey the answer; what it changes is in the next report."""
+        orders = await self._sync(
+            NodeReport(
+                protocol=PROTOCOL_VERSION,
+                boot_id=self.boot_id,
+                agent_id="agent-fake",
+                inventory=self._inventory,
+                tasks=tuple(self.tasks.values()),
+                orders_revision=self._revision,
+                wait_s=wait_s,
+            )
+        )
+        self._obey(orders)
+        self._revision = orders.revision
+        return orders
+
+    async def run(self) -> None:
+        """Step until cancelled."""
+        while True:
+            await self.step(wait_s=0.05)
+
+    def end(self, task_id: str, reason: str, exit_code: int | None, facts: dict[str, Any]) -> None:
+        """Let a task end as the test says; a task that has ended stays as it is."""
+        task = self.tasks[task_id]
+        if task.exit is None:
+            record = ExitRecord(reason, facts, exit_code, task.started_at, self._clock())
+            self.tasks[task_id] = replace(task, phase="exited", exit=record)
+
+    def _obey(self, orders: NodeOrders) -> None:
+        wanted = {order.spec.task_id: order for order in orders.orders}
+        for task_id, order in wanted.items():
+            if task_id not in self.tasks:
+                self._start(order)
+            if order.action == "stop":
+                self.end(task_id, "signal", 143, {"signal": "SIGTERM"})
+        for task_id in set(self.tasks) - set(wanted):
+            if self.tasks[task_id].exit is None:
+                self.end(task_id, "signal", 143, {"signal": "SIGTERM"})
+            else:
+                del self.tasks[task_id]
+
+    def _start(self, order: TaskOrder) -> None:
+        task_id, command = order.spec.task_id, order.spec.command[0]
+        self.tasks[task_id] = TaskReport(task_id, "running", started_at=self._clock())
+        if order.action == "run":
+            self.started.append(task_id)
+        if command == "true":
+            self.end(task_id, "completed", 0, {})
+        elif command == "false":
+            self.end(task_id, "exit_code", 1, {"exit_code": 1})
+
+
+class AgentContract:
+    """What every agent must do. A test class inherits it and provides two fixtures: `control`, a
+    started FakeControl, and `agent`, which obeys it while the test runs."""
+
+    async def test_runs_a_task_to_its_end(self, control: FakeControl, agent: object) -> None:
+        await control.run(task_spec("task-1", "true"))
+        report = await control.until_exited("task-1")
+        assert report.exit is not None
+        assert (report.exit.reason, report.exit.exit_code) == ("completed", 0)
+
+    async def test_reports_the_exit_code(self, control: FakeControl, agent: object) -> None:
+        await control.run(task_spec("task-1", "false"))
+        report = await control.until_exited("task-1")
+        assert report.exit is not None
+        assert (report.exit.reason, report.exit.facts) == ("exit_code", {"exit_code": 1})
+
+    async def test_stops_what_is_ordered_to_stop(
+        self, control: FakeControl, agent: object
+    ) -> None:
+        await control.run(task_spec("task-1", "sleep", "60"))
+        await control.until_running("task-1")
+        await control.stop("task-1")
+        report = await control.until_exited("task-1")
+        assert report.exit is not None
+        assert (report.exit.reason, report.exit.exit_code) == ("signal", 143)
+
+    async def test_stops_what_is_listed_no_more(self, control: FakeControl, agent: object) -> None:
+        await control.run(task_spec("task-1", "sleep", "60"))
+        await control.until_running("task-1")
+        await control.drop("task-1")
+        await control.until_exited("task-1")
+
+    async def test_forgets_what_has_ended_and_is_listed_no_more(
+        self, control: FakeControl, agent: object
+    ) -> None:
+        await control.run(task_spec("task-1", "true"))
+        await control.until_exited("task-1")
+        await control.drop("task-1")
+        await control.until(lambda: not control.syncs[-1].tasks)
+
+    async def test_a_stop_before_the_start_is_an_end(
+        self, control: FakeControl, agent: object
+    ) -> None:
+        await control.order(TaskOrder(task_spec("task-1", "sleep", "60"), "stop"))
+        report = await control.until_exited("task-1")
+        assert report.exit is not None
+        assert report.exit.reason == "signal"
+
+    async def test_the_same_order_again_changes_nothing(
+        self, control: FakeControl, agent: object
+    ) -> None:
+        spec = task_spec("task-1", "true")
+        await control.run(spec)
+        first = await control.until_exited("task-1")
+        before = len(control.syncs)
+        await control.run(spec)
+        await control.until(lambda: len(control.syncs) > before + 1)
+        assert control.seen["task-1"].exit == first.exit

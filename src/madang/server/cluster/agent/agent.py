@@ -51,7 +51,8 @@ class Agent:
         self._agent_id = new_id("agent")
         self._boot_id = records.boot_id()
         self._wake_path = paths.sockets / "agent-wake.sock"
-        self._lease_file = paths.tasks / ".lease.json"
+        # Beside the sockets, in memory as a rule: a full disk must not cost the lease.
+        self._lease_file = paths.sockets / "lease.json"
         plugins = device_plugins(settings.simulate_gpus)
         hierarchies = cgroups.Hierarchies(f"madang/{paths.sockets.name}")
         self._inventory = take_inventory(
@@ -147,16 +148,15 @@ class Agent:
     def _renew_lease(self, orders: NodeOrders, asked_s: float) -> None:
         """The lease counts from when control was asked: it can't have begun to wait later."""
         self._lease_s = orders.lease_s
-        records.write_json(
-            "/",
-            str(self._lease_file),
-            {
-                "boot_id": self._boot_id,
-                "until_boottime_s": asked_s + orders.lease_s,
-                "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            },
-            durable=False,
-        )
+        lease = {
+            "boot_id": self._boot_id,
+            "until_boottime_s": asked_s + orders.lease_s,
+            "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        try:
+            records.write_json("/", str(self._lease_file), lease, durable=False)
+        except OSError as error:
+            logger.error("the lease could not be renewed: %s", error)
 
     @contextlib.contextmanager
     def _listening_for_shims(self) -> Iterator[None]:

@@ -46,6 +46,14 @@ class CannotStart(Exception):
         )
 
 
+def cannot_start(error: OSError, folder: TaskFolder) -> CannotStart:
+    """The reason that an error while preparing stands for."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CannotStart(ReasonCode.DISK_FULL, place=str(folder))
+    cause = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+    return CannotStart(ReasonCode.START_FAILED, cause=cause)
+
+
 @dataclass(frozen=True, slots=True)
 class Preparer:
     """Writes the launch plan of a task into its folder. Safe to repeat until it is launched."""
@@ -63,10 +71,7 @@ class Preparer:
         try:
             folder.write_plan(self._plan(spec, folder))
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise CannotStart(ReasonCode.DISK_FULL, place=str(folder)) from error
-            cause = f"{error.strerror}: {error.filename}" if error.filename else str(error)
-            raise CannotStart(ReasonCode.START_FAILED, cause=cause) from error
+            raise cannot_start(error, folder) from error
 
     def _plan(self, spec: TaskSpec, folder: TaskFolder) -> dict[str, Any]:
         sandbox = self._sandbox(spec)

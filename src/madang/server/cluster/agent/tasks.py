@@ -16,7 +16,7 @@ from pathlib import Path
 from madang.core.reasons import ReasonCode
 from madang.server.cluster.agent.folder import TaskFolder
 from madang.server.cluster.agent.networks import Networks
-from madang.server.cluster.agent.prepare import CannotStart, Preparer
+from madang.server.cluster.agent.prepare import CannotStart, Preparer, cannot_start
 from madang.server.cluster.agent.shims import start_shim
 from madang.server.cluster.protocol import ExitRecord, TaskOrder, TaskReport, TaskSpec
 from madang.server.cluster.shim import cgroups, records
@@ -112,17 +112,19 @@ class Tasks:
         """Act on the orders; those obeyed already change nothing."""
         wanted = {order.spec.task_id for order in orders}
         for order in orders:
-            task = self._tasks.get(order.spec.task_id) or self._meet(order.spec)
-            if order.action == "stop":
-                self._stop(task)
-            elif task.exit is None and task.shim is None:
-                self._look_after(task)
+            with _trouble_of(order.spec.task_id):
+                task = self._tasks.get(order.spec.task_id) or self._meet(order.spec)
+                if order.action == "stop":
+                    self._stop(task)
+                elif task.exit is None and task.shim is None:
+                    self._look_after(task)
         for task_id in [task_id for task_id in self._tasks if task_id not in wanted]:
-            task = self._tasks[task_id]
-            if task.exit is None:
-                self._stop(task)
-            elif not task.busy:
-                self._forget(task)
+            with _trouble_of(task_id):
+                task = self._tasks[task_id]
+                if task.exit is None:
+                    self._stop(task)
+                elif not task.busy:
+                    self._forget(task)
 
     async def close(self) -> None:
         """Leave all tasks as they are, running."""
@@ -169,7 +171,7 @@ class Tasks:
     def _stop(self, task: _Task) -> None:
         if task.exit is not None:
             return
-        if not task.folder.exists:
+        if not task.folder.exists and not task.busy:
             # Never begun here: it ends before it starts.
             task.folder.create(task.spec)
             task.folder.write_exit(
@@ -179,12 +181,13 @@ class Tasks:
             )
             self.refresh(task.spec.task_id)
             return
-        task.folder.order_stop()
         if task.shim is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(task.shim, signal.SIGUSR1)
         else:
             self._look_after(task)
+        if task.folder.exists:
+            task.folder.order_stop()  # should this shim die: for the next one
 
     def _look_after(self, task: _Task) -> None:
         """See to it that the task has a shim."""
@@ -220,7 +223,10 @@ class Tasks:
         """In a thread: make the task ready unless it is, and start a shim for it."""
         folder, spec = task.folder, task.spec
         if not folder.launched and folder.exit() is None:
-            folder.create(spec)
+            try:
+                folder.create(spec)
+            except OSError as error:
+                raise cannot_start(error, folder) from error
             self._preparer.prepare(spec, folder)
         network = None
         if folder.plan().get("private_network"):
@@ -314,3 +320,12 @@ class Tasks:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tasks)
+
+
+@contextlib.contextmanager
+def _trouble_of(task_id: str) -> Iterator[None]:
+    """One task's trouble (a full disk, as a rule) is not the others'."""
+    try:
+        yield
+    except OSError:
+        logger.exception("task %s", task_id)

@@ -50,9 +50,9 @@ class Sandbox(ABC):
     """One way to run a command apart.
 
     `command` gives the whole argument list that the shim executes. Whatever it runs must write
-    JSON lines to descriptor 3, or 5 which is the same file: `{"child-pid": …}` for the first process of a pid namespace if
-    there is one, `{"exit-code": n}` at the end, and between them what INNER_SCRIPT writes. It
-    keeps its standard input open and must not end when the shim does.
+    JSON lines to descriptor 3, or 5, which is the same file: `{"child-pid": …}` for the first
+    process of a pid namespace if there is one, `{"exit-code": n}` at the end, and between them
+    what INNER_SCRIPT writes. It keeps its standard input open and must not end when the shim does.
     """
 
     name: ClassVar[str]

@@ -97,9 +97,9 @@ class BwrapSandbox(Sandbox):
             *self._namespaces(task.spec),
             *self._system(),
             *self._etc(task.scratch),
+            *self._own_folders(task),
             *_parents(self._targets(task)),
             *_read_only(task.python_prefixes),
-            *self._own_folders(task),
             *_read_only([task.spec.environment_path] if task.spec.environment_path else []),
             *_mounts(task.spec.mounts),
             *self._devices(task.device_nodes),
@@ -151,6 +151,7 @@ class BwrapSandbox(Sandbox):
     def _own_folders(self, task: SandboxTask) -> list[str]:
         places = self.places(task.spec, task.scratch)
         return [
+            *_parents([places.home, places.run]),
             *("--perms", "1777", "--tmpfs", "/dev/shm"),
             *("--bind", str(task.scratch / "tmp"), places.tmp),
             *("--dir", "/var"),
@@ -160,11 +161,9 @@ class BwrapSandbox(Sandbox):
         ]
 
     def _targets(self, task: SandboxTask) -> list[str]:
-        """Where the folders of this task appear inside."""
-        spec = task.spec
-        places = self.places(spec, task.scratch)
-        mounts = [mount.target for mount in spec.mounts]
-        return [*task.python_prefixes, spec.environment_path, places.home, places.run, *mounts]
+        """Where folders that are not the task's own appear inside."""
+        mounts = [mount.target for mount in task.spec.mounts]
+        return [*task.python_prefixes, task.spec.environment_path, *mounts]
 
     def _devices(self, nodes: Iterable[str]) -> list[str]:
         existing = [node for node in nodes if os.path.exists(node)]

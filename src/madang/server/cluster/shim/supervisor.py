@@ -85,7 +85,8 @@ class Supervisor:
             else:
                 self._deliver_rest()
         except Exception as error:
-            traceback.print_exc()
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
             if os.path.exists(self._path(records.LAUNCHED)):
                 raise
             self._write_exit(_reason_of_failure(error, self._plan), None)
@@ -260,9 +261,10 @@ class Supervisor:
 
     def _poked(self) -> None:
         receive_stop, _ = self._wakeup
+        signalled = b""
         with contextlib.suppress(BlockingIOError):
-            receive_stop.recv(4096)
-        if os.path.exists(self._path(records.STOP)):
+            signalled = receive_stop.recv(4096)
+        if signal.SIGUSR1 in signalled or os.path.exists(self._path(records.STOP)):
             self._stop("order")
 
     def _stop(self, cause: str) -> None:
@@ -271,10 +273,8 @@ class Supervisor:
         if self._ending or self._stopping is not None:
             return
         self._stopping = {"cause": cause, "boottime_s": records.boottime_s()}
-        try:
+        with contextlib.suppress(OSError):  # a full disk: a later shim finds the cause anew
             records.write_json(self._folder, records.STOPPING, self._stopping, durable=False)
-        except OSError:
-            traceback.print_exc()  # the disk is full: a later shim would find the cause anew
         self._continue_stopping()
 
     def _continue_stopping(self) -> None:
