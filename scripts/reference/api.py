@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from madang.core.settings import Settings
-from madang.server.api.app import create_app
+from madang.server.api.app import create_app, declared_routes
 from madang.server.context import ServerContext
 from scripts.reference.markdown import code, one_line, page, prose, table
 
@@ -48,11 +48,25 @@ def api_page() -> str:
                 by_tag.setdefault(tag, []).append(section)
     for tag, sections in by_tag.items():
         parts.extend([f"## {tag}", *sections])
+    parts.append("## Routes of other protocols")
+    parts.append(
+        "What the MLflow client uses (the same below `/projects/PROJECT`), and what the platform's "
+        "processes say to each other below `/internal`."
+    )
+    parts.append(table(("method", "path", "permission"), list(_other_routes())))
     schemas = description.get("components", {}).get("schemas", {})
     parts.append("## Types")
     for name, schema in schemas.items():
         parts.extend(_schema(name, schema))
     return page(*parts)
+
+
+def _other_routes() -> Iterator[tuple[str, str, str]]:
+    for declared in declared_routes():
+        repeated = declared.path.startswith("/projects/{project}/")
+        if not declared.route.include_in_schema and not repeated:
+            methods = ", ".join(sorted(declared.route.methods))
+            yield methods, code(declared.path), code(declared.permission or "")
 
 
 def _operation(verb: str, path: str, operation: Json) -> Iterator[str]:
