@@ -50,8 +50,8 @@ def api_page() -> str:
         parts.extend([f"## {tag}", *sections])
     parts.append("## Routes of other protocols")
     parts.append(
-        "What the MLflow client uses (the same below `/projects/PROJECT`), and what the platform's "
-        "processes say to each other below `/internal`."
+        "What the MLflow client uses (the same below `/projects/PROJECT`), and what the "
+        "platform's processes say to each other below `/internal`."
     )
     parts.append(table(("method", "path", "permission"), list(_other_routes())))
     schemas = description.get("components", {}).get("schemas", {})
@@ -65,7 +65,7 @@ def _other_routes() -> Iterator[tuple[str, str, str]]:
     for declared in declared_routes():
         repeated = declared.path.startswith("/projects/{project}/")
         if not declared.route.include_in_schema and not repeated:
-            methods = ", ".join(sorted(declared.route.methods))
+            methods = ", ".join(sorted(declared.route.methods or ()))
             yield methods, code(declared.path), code(declared.permission or "")
 
 
