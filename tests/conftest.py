@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from madang.core.clock import Clock, ManualClock
 from madang.core.ids import new_id
@@ -82,10 +84,14 @@ class People:
     project_id: str
     other_project_id: str
 
+    @cached_property
+    def app(self) -> FastAPI:
+        return create_app(self.context)
+
     def client(self, name: str | None) -> httpx.AsyncClient:
         """An HTTP client to the in-process API, logged in as `name` (None: as nobody)."""
         headers = {"Authorization": f"Bearer {self.tokens[name]}"} if name else {}
-        transport = httpx.ASGITransport(create_app(self.context), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncClient(
             transport=transport, base_url="http://madang.test", headers=headers
         )
