@@ -98,7 +98,9 @@ class TaskFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def remove_scratch(self) -> None:
-        """Drop the task's home and temporary files; it has ended."""
+        """Drop the task's home and temporary files, and what its shim, killed after it wrote the
+        exit record, may have left."""
+        records.kill_process(records.read_json(str(self), records.CHILD))
         scratch = self.plan().get("scratch")
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)

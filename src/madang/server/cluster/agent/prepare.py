@@ -89,6 +89,7 @@ class Preparer:
             "task_id": spec.task_id,
             "attempt": spec.attempt,
             "argv": sandbox.command(task),
+            "exit_code_key": "exit-code" if sandbox.reports_exit_code else "keeper-code",
             "env": self._environment_variables(spec, sandbox, scratch),
             "relay_placeholder": RELAY_PLACEHOLDER,
             "seccomp": seccomp,

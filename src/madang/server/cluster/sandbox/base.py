@@ -49,13 +49,14 @@ class SandboxTask:
 class Sandbox(ABC):
     """One way to run a command apart.
 
-    `command` gives the whole argument list that the shim executes. Whatever it runs must write
-    JSON lines to descriptor 3, or 5, which is the same file: `{"child-pid": …}` for the first
-    process of a pid namespace if there is one, `{"exit-code": n}` at the end, and between them
-    what INNER_SCRIPT writes. It keeps its standard input open and must not end when the shim does.
+    `command` gives the whole argument list that the shim executes. What it runs may write JSON
+    lines to descriptor 3, or 5, which is the same file: `{"child-pid": …}` for the first process
+    of a pid namespace, `{"exit-code": n}` at the end when it `reports_exit_code` (else its own
+    exit status counts), and between them what INNER_SCRIPT writes.
     """
 
     name: ClassVar[str]
+    reports_exit_code: ClassVar[bool] = True
 
     @property
     @abstractmethod

@@ -1,6 +1,6 @@
 """Limits of a task: control groups, version 1 and 2, whichever controls what on this machine.
 
-The agent makes a task's groups and sets the limits; the shim puts the task's first process in,
+The agent makes a task's groups and sets the limits; the shim starts the task in them,
 watches for lack of memory, kills what is left and removes them. Both use this module.
 """
 
@@ -121,12 +121,6 @@ class Hierarchies:
             self.roots[controller] = path
         except OSError as error:
             self.problems[controller] = f"control groups: {error.strerror}"
-
-
-def join(groups: Groups) -> None:
-    """Put the calling process, and so all that it starts, into the groups."""
-    for path in set(groups.values()):
-        _write(path, "cgroup.procs", "0")
 
 
 def pids(groups: Groups) -> list[int]:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 
-from . import cgroups, records
+from . import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,29 @@ SECCOMP_FD = 4
 
 _CLEAR_OF_THE_CHILD = 100
 
+_KEEPER_SCRIPT = """\
+ended=$1 groups=$2
+shift 2
+trap : TERM INT HUP
+(
+    while [ "$groups" -gt 0 ]; do
+        echo 0 >"$1/cgroup.procs" || exit 125
+        shift
+        groups=$((groups - 1))
+    done
+    exec "$@"
+)
+code=$?
+exec 2>/dev/null
+echo "{\\"ended\\": true, \\"keeper-code\\": $code}" >&3
+echo >"$ended"
+read _ <"$ended"
+"""
+"""The keeper: a shell around the sandbox, outside its control groups. It keeps the pipe of the
+output and the socket of the reports open, so that what is in them outlives a killed shim: at the
+end it waits (a FIFO blocks until its other end is opened) for a shim to hear of it, and then until
+the shim, which has taken everything, kills it."""
+
 
 def mark_launched(folder: str, relay_port: int) -> dict[str, Any]:
     """Write down, for ever, that this task is being started: nobody will start it again."""
@@ -35,7 +58,11 @@ def mark_launched(folder: str, relay_port: int) -> dict[str, Any]:
     return marker
 
 
-def make_output_pipe(folder: str, uid: int, gid: int) -> None:
+def make_pipes(folder: str, uid: int, gid: int) -> None:
+    """The FIFOs of the output and of the end."""
+    ended = os.path.join(folder, records.ENDED)
+    if not os.path.exists(ended):
+        os.mkfifo(ended, 0o600)
     path = os.path.join(folder, records.OUTPUT)
     if not os.path.exists(path):
         os.mkfifo(path, 0o600)
@@ -77,7 +104,6 @@ def _become(
         status = _status_file(folder)
         os.setsid()
         os.umask(0o022)
-        cgroups.join(plan["cgroups"])
         records.write_json(folder, records.CHILD, records.identity(os.getpid()), durable=False)
         # The sandbox's own processes keep the socket as their standard input, so that reports
         # sent while no shim is there wait in it; the user's process gets /dev/null.
@@ -94,7 +120,10 @@ def _become(
         for target, source in high.items():
             os.dup2(source, target)
         os.chdir("/")
-        os.execve(plan["argv"][0], plan["argv"], env)
+        groups = sorted(set(plan["cgroups"].values()))
+        ended = os.path.join(folder, records.ENDED)
+        keeper = ["/bin/sh", "-c", _KEEPER_SCRIPT, "keeper", ended, str(len(groups)), *groups]
+        os.execve("/bin/sh", [*keeper, *plan["argv"]], env)
     except BaseException as error:
         text = b'{"error": %s}\n' % _json(f"{type(error).__name__}: {error}")
         os.write(status, text)

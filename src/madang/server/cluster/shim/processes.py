@@ -11,18 +11,19 @@ from . import cgroups
 class TaskProcesses:
     """All processes of one task, whatever it has forked.
 
-    `child_pid` is the sandbox's outermost process, which only waits and reports; `init_pid` the
-    first one of the task's own pid namespace, 0 when it has none. Neither counts as the user's.
+    `keeper_pid` is the shell that keeps the task's pipes, which is never touched here; `init_pid`
+    the first process of the task's own pid namespace, 0 when it has none: it and its parent, the
+    sandbox, are not the user's and write down how she ends.
     """
 
-    def __init__(self, groups: cgroups.Groups, child_pid: int, init_pid: int) -> None:
+    def __init__(self, groups: cgroups.Groups, keeper_pid: int, init_pid: int) -> None:
         self._groups = groups
-        self._child_pid = child_pid
+        self._keeper_pid = keeper_pid
         self._init_pid = init_pid
 
     def users(self) -> list[int]:
         """The user's processes."""
-        keep_out = {self._child_pid, self._init_pid}
+        keep_out = {self._init_pid, _parent(self._init_pid)} if self._init_pid else set()
         return [pid for pid in self._all() if pid not in keep_out]
 
     def terminate(self) -> None:
@@ -37,7 +38,7 @@ class TaskProcesses:
             _send(pid, signal.SIGKILL)
 
     def kill_all(self) -> bool:
-        """Kill whatever there is; True once there is nothing."""
+        """Kill whatever there is but the keeper; True once there is nothing."""
         remaining = self._all()
         if not remaining:
             return True
@@ -51,9 +52,10 @@ class TaskProcesses:
     def _all(self) -> list[int]:
         if self._groups:
             return cgroups.pids(self._groups)
+        found = set(_in_session(self._keeper_pid))
         if self._init_pid:
-            return _in_pid_namespace(self._init_pid)
-        return _in_session(self._child_pid)
+            found.update(_in_pid_namespace(self._init_pid))
+        return sorted(found - {self._keeper_pid})
 
 
 def _send(pid: int, number: int) -> None:
@@ -61,6 +63,14 @@ def _send(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _every_pid() -> list[int]:

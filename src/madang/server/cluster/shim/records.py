@@ -6,9 +6,11 @@ a lock ends with its holder, a process is named by pid, start time and boot.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import signal
 import time
 
 TYPE_CHECKING = False
@@ -24,6 +26,7 @@ CHILD_LOCK = "child.lock"
 CHILD = "child.json"
 STATUS = "status"
 OUTPUT = "output"
+ENDED = "ended"
 STOP = "stop"
 STOPPING = "stopping.json"
 EXIT = "exit.json"
@@ -143,6 +146,15 @@ def open_process(identity: dict[str, Any] | None) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def kill_process(identity: dict[str, Any] | None) -> None:
+    """Kill the process that `identity` names, if it is still there."""
+    descriptor = open_process(identity)
+    if descriptor is not None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        os.close(descriptor)
 
 
 def read_status(folder: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Supervisor:
         self._launched: dict[str, Any] = {}
         self._child = -1
         self._child_pid = 0
-        self._wait_status: int | None = None
+        self._ended_pipe = -1
         self._started_s: float | None = None
         self._stopping: dict[str, Any] | None = records.read_json(folder, records.STOPPING)
         self._ending = False
@@ -83,6 +83,7 @@ class Supervisor:
             if not os.path.exists(self._path(records.EXIT)):
                 self._begin()
             else:
+                records.kill_process(records.read_json(self._folder, records.CHILD))
                 self._deliver_rest()
         except Exception as error:
             with contextlib.suppress(OSError):
@@ -122,7 +123,7 @@ class Supervisor:
             return
         records.reserve_exit_record(self._folder)
         uid, gid = plan["uid"], plan["gid"]
-        launch.make_output_pipe(self._folder, uid, gid)
+        launch.make_pipes(self._folder, uid, gid)
         receiver = launch.bind_report_socket(plan["report_socket"], uid, gid)
         self._open_log()
         self._open_relays(0)
@@ -162,6 +163,8 @@ class Supervisor:
         plan = self._plan
         self._open_reports(receiver)
         self._loop.watch(self._child, READ, lambda events: self._child_ended())
+        self._ended_pipe = os.open(self._path(records.ENDED), os.O_RDONLY | os.O_NONBLOCK)
+        self._loop.watch(self._ended_pipe, READ, lambda events: self._child_ended())
         self._oom = cgroups.OomWatch(plan["cgroups"])
         if self._oom.descriptor is not None:
             self._loop.watch(
@@ -293,7 +296,7 @@ class Supervisor:
         if processes.users():
             processes.kill_users()
             self._loop.call_later(_KILL_AGAIN_S, self._kill)
-        elif records.open_process(records.read_json(self._folder, records.CHILD)) is not None:
+        else:
             # Still in the sandbox's hands, before or after the user's part.
             self._loop.call_later(_KILL_AGAIN_S * 5, self._kill_sandbox)
 
@@ -309,15 +312,11 @@ class Supervisor:
     # -- the end ---------------------------------------------------------------------------
 
     def _child_ended(self) -> None:
-        self._ending = True
-        if self._child >= 0:
+        """The keeper says that all is over, or is gone itself."""
+        if self._child >= 0 and not self._ending:
             self._loop.unwatch(self._child)
-            try:
-                self._wait_status = os.waitpid(self._child_pid, os.WNOHANG)[1]
-            except ChildProcessError:
-                self._wait_status = None  # not ours: adopted
-            os.close(self._child)
-            self._child = -1
+            self._loop.unwatch(self._ended_pipe)
+        self._ending = True
         self._finish()
 
     def _finish(self) -> None:
@@ -335,6 +334,7 @@ class Supervisor:
             self._stopping = self._stopping or {"cause": "disk_full"}
         reason, exit_code = self._outcome()
         self._write_exit(reason, exit_code)
+        records.kill_process(records.read_json(self._folder, records.CHILD))
         cgroups.remove(self._plan["cgroups"])
         if self._oom is not None and self._oom.descriptor is not None:
             self._loop.unwatch(self._oom.descriptor)
@@ -349,7 +349,7 @@ class Supervisor:
     def _outcome(self) -> tuple[tuple[str, dict[str, Any]], int | None]:
         """Why it ended, from all that is known, and its exit code."""
         status = records.read_status(self._folder)
-        exit_code: int | None = status.get("exit-code")
+        exit_code: int | None = status.get(self._plan["exit_code_key"])
         facts = self._plan["facts"]
         if self._launched["boot_id"] != records.boot_id():
             return ("supervisor_lost", {"node": facts["node"], "cause": "rebooted"}), None
@@ -369,7 +369,7 @@ class Supervisor:
         if cause == "lease":
             lease = records.read_json("/", self._plan["lease_file"]) or {"since": "the start"}
             return ("node_lost", facts["node_lost"] | {"since": lease["since"]}), exit_code
-        if not status.get("started") and cause is None and self._wait_status is not None:
+        if not status.get("started") and cause is None and status.get("keeper-code"):
             said = log_tail(self._folder, _CAUSE_BYTES) or "the sandbox gave no reason"
             return ("start_failed", {"cause": said.splitlines()[-1]}), None
         return self._by_exit_code(exit_code)
