@@ -20,14 +20,23 @@ app = typer.Typer(
 
 NOUNS = {
     "environment": "madang.cli.environments",
+    "experiment": "madang.cli.experiments",
+    "lineage": "madang.cli.lineage",
+    "model": "madang.cli.models",
     "project": "madang.cli.projects",
+    "run": "madang.cli.runs",
+    "token": "madang.cli.tokens",
+    "user": "madang.cli.users",
 }
 """Command groups and where they live. Each module has an `app` and imports the client only when a
 command runs, so that `madang --help` stays quick."""
 
 COMMANDS: dict[str, str] = {
     "down": "madang.cli.down:down",
+    "login": "madang.cli.login:login",
+    "logout": "madang.cli.login:logout",
     "up": "madang.cli.up:up",
+    "whoami": "madang.cli.login:whoami",
 }
 """Single commands: name → "module:function"."""
 

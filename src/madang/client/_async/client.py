@@ -8,8 +8,17 @@ from typing import Self
 import httpx
 
 from madang.client._async._base import AsyncTransport
+from madang.client._async.auth import AsyncAuth
+from madang.client._async.environments import AsyncEnvironments
+from madang.client._async.experiments import AsyncExperiments
+from madang.client._async.lineage import AsyncLineage
+from madang.client._async.models import AsyncModels
+from madang.client._async.platform import AsyncPlatform
 from madang.client._async.projects import AsyncProjects
-from madang.client.config import load_config
+from madang.client._async.runs import AsyncRuns
+from madang.client._async.tokens import AsyncTokens
+from madang.client._async.users import AsyncUsers
+from madang.client.config import ClientConfig, load_config
 
 
 class AsyncClient:
@@ -27,8 +36,29 @@ class AsyncClient:
         project: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.transport = AsyncTransport(load_config(url, token, project), transport)
+        self._set_up(load_config(url, token, project), transport)
+
+    @classmethod
+    def from_config(
+        cls, config: ClientConfig, transport: httpx.AsyncBaseTransport | None = None
+    ) -> Self:
+        """A client for exactly this configuration, wherever it comes from."""
+        client = cls.__new__(cls)
+        client._set_up(config, transport)
+        return client
+
+    def _set_up(self, config: ClientConfig, transport: httpx.AsyncBaseTransport | None) -> None:
+        self.transport = AsyncTransport(config, transport)
+        self.auth = AsyncAuth(self.transport)
+        self.environments = AsyncEnvironments(self.transport)
+        self.experiments = AsyncExperiments(self.transport)
+        self.lineage = AsyncLineage(self.transport)
+        self.models = AsyncModels(self.transport)
+        self.platform = AsyncPlatform(self.transport)
         self.projects = AsyncProjects(self.transport)
+        self.runs = AsyncRuns(self.transport)
+        self.tokens = AsyncTokens(self.transport)
+        self.users = AsyncUsers(self.transport)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -9,8 +9,17 @@ from typing import Self
 import httpx
 
 from madang.client._sync._base import Transport
+from madang.client._sync.auth import Auth
+from madang.client._sync.environments import Environments
+from madang.client._sync.experiments import Experiments
+from madang.client._sync.lineage import Lineage
+from madang.client._sync.models import Models
+from madang.client._sync.platform import Platform
 from madang.client._sync.projects import Projects
-from madang.client.config import load_config
+from madang.client._sync.runs import Runs
+from madang.client._sync.tokens import Tokens
+from madang.client._sync.users import Users
+from madang.client.config import ClientConfig, load_config
 
 
 class Client:
@@ -28,8 +37,29 @@ class Client:
         project: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.transport = Transport(load_config(url, token, project), transport)
+        self._set_up(load_config(url, token, project), transport)
+
+    @classmethod
+    def from_config(
+        cls, config: ClientConfig, transport: httpx.BaseTransport | None = None
+    ) -> Self:
+        """A client for exactly this configuration, wherever it comes from."""
+        client = cls.__new__(cls)
+        client._set_up(config, transport)
+        return client
+
+    def _set_up(self, config: ClientConfig, transport: httpx.BaseTransport | None) -> None:
+        self.transport = Transport(config, transport)
+        self.auth = Auth(self.transport)
+        self.environments = Environments(self.transport)
+        self.experiments = Experiments(self.transport)
+        self.lineage = Lineage(self.transport)
+        self.models = Models(self.transport)
+        self.platform = Platform(self.transport)
         self.projects = Projects(self.transport)
+        self.runs = Runs(self.transport)
+        self.tokens = Tokens(self.transport)
+        self.users = Users(self.transport)
 
     def close(self) -> None:
         """Close the connections."""

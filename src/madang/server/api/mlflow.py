@@ -64,7 +64,7 @@ def _add_protocol(prefix: str) -> None:
             router.add_api_route(
                 prefix + below + route.path,
                 route.endpoint,
-                methods=sorted(route.methods),
+                methods=sorted(route.methods or ()),
                 dependencies=route.dependencies,
             )
 

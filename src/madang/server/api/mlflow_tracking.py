@@ -273,7 +273,7 @@ async def get_metric_history(call: Call) -> Response:
         _run_id(call.message),
         call.message.text("metric_key"),
         limit=call.message.limit(metrics.MAX_HISTORY_PAGE, MAX_RESULTS),
-        after=_history_position(token) if token else None,
+        after=metrics.read_position(read_token(token)) if token else None,
     )
     next_position = history.next_position
     return answer(
@@ -342,10 +342,3 @@ def _dataset(message: Message) -> inputs.DatasetInput:
         dataset.text_or_empty("profile"),
         dict(message.pairs("tags")),
     )
-
-
-def _history_position(token: str) -> tuple[int, int, float, int]:
-    match read_token(token):
-        case [int(timestamp_ms), int(step), float() | int() as value, int(is_nan)]:
-            return timestamp_ms, step, float(value), is_nan
-    raise InvalidInput(f"invalid page token {token!r}", field="page_token")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from madang.server.identity.principal import Principal
 from madang.server.tracking import limits
 from madang.server.tracking.experiments import find_experiment, now_ms
 from madang.server.tracking.filters import SearchSpace
-from madang.server.tracking.runs import find_run, readable_experiments
+from madang.server.tracking.runs import USER_TAG, find_run, readable_experiments
 from madang.server.tracking.sql import chunks, insert_or_update
 from madang.server.tracking.tables import (
     LoggedModelMetricRow,
@@ -32,8 +31,6 @@ PENDING, READY, FAILED = (
     "LOGGED_MODEL_READY",
     "LOGGED_MODEL_UPLOAD_FAILED",
 )
-VERSIONS_TAG = "mlflow.modelVersions"
-"""MLflow keeps here, as JSON, under which names and numbers the model was registered."""
 
 SPACE = SearchSpace(
     row=LoggedModelRow,
@@ -103,7 +100,7 @@ async def create_logged_model(
     """Make a logged model; its files come next, then `finalize`."""
     model_id = f"m-{uuid.uuid4().hex}"
     name = limits.check_logged_model_name(name) if name else f"model-{model_id[2:10]}"
-    params, tags = check_params(params or {}), check_tags(tags or {})
+    params, tags = check_params(params or {}), check_tags(tags or {}) | {USER_TAG: principal.name}
     async with context.db.transaction() as session:
         experiment = await find_experiment(
             context,
@@ -226,18 +223,6 @@ async def search_logged_models(
         query = query.where(LoggedModelRow.experiment_id.in_(seen))
         rows = list(await session.scalars(query.limit(limit + 1).offset(offset)))
         return await _with_details(session, rows)
-
-
-async def record_versions(session: AsyncSession, model_id: str) -> None:
-    """Note on the logged model under which names and numbers it is registered."""
-    version = ModelVersionRow
-    made = await session.execute(
-        select(version.name, version.version)
-        .where(version.logged_model_id == model_id)
-        .order_by(version.id)
-    )
-    entries = [{"name": name, "version": number} for name, number in made]
-    await write_tags(session, model_id, {VERSIONS_TAG: json.dumps(entries)})
 
 
 async def write_tags(session: AsyncSession, model_id: str, tags: dict[str, str]) -> None:

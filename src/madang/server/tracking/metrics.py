@@ -225,6 +225,15 @@ async def metric_history(
     return HistoryPage(rows[:limit], (last.timestamp_ms, last.step, last.value, int(last.is_nan)))
 
 
+def read_position(position: object) -> tuple[int, int, float, int]:
+    """A position in a metric's history that came back as JSON. Raises InvalidInput."""
+    match position:
+        case [int(timestamp_ms), int(step), float() | int() as value, int(is_nan)]:
+            if max(abs(timestamp_ms), abs(step), is_nan) < 2**63:
+                return timestamp_ms, step, float(value), is_nan
+    raise InvalidInput(f"{position!r} is not a position in this history", field="page_token")
+
+
 async def metric_history_interval(
     context: ServerContext,
     principal: Principal,

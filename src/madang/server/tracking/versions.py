@@ -21,7 +21,7 @@ from madang.server.identity.projects import resolve_project
 from madang.server.tracking import limits
 from madang.server.tracking.experiments import now_ms
 from madang.server.tracking.filters import SearchSpace
-from madang.server.tracking.logged_models import find_logged_model, record_versions
+from madang.server.tracking.logged_models import find_logged_model
 from madang.server.tracking.models import (
     VersionDetails,
     check_tags,
@@ -146,8 +146,6 @@ async def create_version(
         session.add(row)
         await session.flush()
         await _write_tags(session, row.id, tags)
-        if row.logged_model_id:
-            await record_versions(session, row.logged_model_id)
         announce(session, f"project:{row.project_id}:models")
     return VersionDetails(row, tags)
 
@@ -240,8 +238,6 @@ async def delete_version(
                 await session.execute(delete(table).where(table.version_id == row.id))
             await session.delete(row)
             await session.flush()
-            if row.logged_model_id:
-                await record_versions(session, row.logged_model_id)
             announce(session, f"project:{row.project_id}:models")
     except IntegrityError:
         raise Conflict(
@@ -259,22 +255,16 @@ async def search_versions(
     limit: int,
     offset: int = 0,
     project: str | None = None,
-    model: str | None = None,
 ) -> list[VersionDetails]:
-    """One more than `limit` when there are more; newest first unless told otherwise. `model`
-    narrows it to one registered model, by name or id."""
+    """One more than `limit` when there are more; newest first unless told otherwise."""
     query = select(ModelVersionRow).where(*SPACE.condition(filter_text))
     query = SPACE.order(query, order_by).order_by(
         ModelVersionRow.updated_ms.desc(), ModelVersionRow.name, ModelVersionRow.version.desc()
     )
     async with context.db.read() as session:
-        if model is not None:
-            row = await find_model(session, principal, model, project=project)
-            query = query.where(ModelVersionRow.model_id == row.id)
-        else:
-            found = await resolve_project(session, principal, project)
-            principal.require(Permission.MODELS_READ, found.id)
-            query = query.where(ModelVersionRow.project_id == found.id)
+        found = await resolve_project(session, principal, project)
+        principal.require(Permission.MODELS_READ, found.id)
+        query = query.where(ModelVersionRow.project_id == found.id)
         rows = list(await session.scalars(query.limit(limit + 1).offset(offset)))
         return await version_details(session, rows)
 
@@ -413,3 +403,24 @@ async def _write_tags(session: AsyncSession, version_id: str, tags: dict[str, st
         {"version_id": version_id, "key": key, "value": value} for key, value in tags.items()
     ]
     await insert_or_update(session, ModelVersionTagRow, values, update=["value"])
+
+
+async def list_versions(
+    context: ServerContext,
+    principal: Principal,
+    model: str,
+    *,
+    project: str | None,
+    limit: int,
+    cursor: str | None,
+) -> list[VersionDetails]:
+    """A model's versions, newest first; one more than `limit` when there are more."""
+    query = select(ModelVersionRow).order_by(ModelVersionRow.version.desc()).limit(limit + 1)
+    if cursor is not None:
+        if not cursor.isdecimal() or len(cursor) > 18:
+            raise InvalidInput(f"{cursor!r} is not a cursor of this list", field="cursor")
+        query = query.where(ModelVersionRow.version < int(cursor))
+    async with context.db.read() as session:
+        row = await find_model(session, principal, model, project=project)
+        rows = await session.scalars(query.where(ModelVersionRow.model_id == row.id))
+        return await version_details(session, list(rows))

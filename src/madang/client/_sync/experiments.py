@@ -1,0 +1,30 @@
+# Generated from ../_async by scripts/generate_sync_client: change it there.
+"""Experiments, for reading; they are made with MLflow's client."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from madang.client._sync._base import Resource
+from madang.schemas import Page
+from madang.schemas.experiments import Experiment
+
+
+class Experiments(Resource):
+    """`client.experiments`: collections of runs."""
+
+    def list(
+        self, *, project: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Experiment]:
+        """One page of the experiments that you see, newest first."""
+        params = {"project": project or self._project, "limit": limit, "cursor": cursor}
+        return self._transport.call(Page[Experiment], "GET", "experiments", params=params)
+
+    def get(self, experiment: str, *, project: str | None = None) -> Experiment:
+        """One experiment, by name or id. Raises NotFound."""
+        return self._transport.call(
+            Experiment,
+            "GET",
+            f"experiments/{quote(experiment, safe='')}",
+            params={"project": project or self._project},
+        )
