@@ -115,21 +115,22 @@ class TrashedEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadRange:
-    """Bytes from `start` up to, not including, `end`."""
+class UploadPart:
+    """Bytes from `start` up to, not including, `end`, with the SHA-256 of what arrived."""
 
     start: int
     end: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A resumable upload: what has arrived is in `received`, merged and in order."""
+    """A resumable upload; `received` are its parts in the order of their places."""
 
     id: str
     path: str
     size: int
-    received: list[UploadRange]
+    received: list[UploadPart]
 
 
 @dataclass(frozen=True, slots=True)

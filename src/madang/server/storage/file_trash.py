@@ -48,7 +48,7 @@ def move_to_trash(place: Place, path: bytes, removed_at: datetime) -> str:
 
 
 def trashed_entries(place: Place) -> list[TrashedEntry]:
-    """What is in the folder's trash, newest first; slots that a crash left half are passed over."""
+    """What is in the folder's trash, newest first; what a crash left half is passed over."""
     found = []
     with contextlib.suppress(FileNotFoundError), place.service(TRASH, make=False) as trash:
         for entry_id in os.listdir(trash):

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -23,9 +25,10 @@ from typing import Any
 from madang.core.errors import Conflict, InvalidInput, LimitExceeded, NotFound, OutOfSpace
 from madang.core.ids import new_id
 from madang.core.resources import format_bytes
-from madang.schemas.files import to_wire
+from madang.schemas.files import from_wire, to_wire
+from madang.server.storage.access import FolderAccess
 from madang.server.storage.paths import DIRECTORY, translated
-from madang.server.storage.place import STAGING, Place, rename_new
+from madang.server.storage.place import STAGING, Place, open_place, rename_new
 
 META = b"meta"
 DATA = b"data"
@@ -33,6 +36,7 @@ LEDGER = b"ledger"
 
 MAX_FILE_BYTES = 2**62
 _READ_BYTES = 2**22
+_LINE = re.compile(rb"([0-9]+) ([0-9]+) ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,6 @@ def begin(place: Place, path: bytes, size: int, key: str, modified_ns: int | Non
 
 def load(place: Place, upload_id: str) -> UploadState:
     """What has arrived. Raises NotFound for an upload that was finished, removed or never was."""
-    from madang.schemas.files import from_wire
-
     with _opened(place, upload_id) as slot:
         meta = _read_json(slot)
         parts = _read_ledger(slot, meta["size"])
@@ -111,14 +113,14 @@ def load(place: Place, upload_id: str) -> UploadState:
 class PartWriter:
     """Writes one part; belongs to one sender. `finish` records it, `close` always follows."""
 
-    def __init__(self, place: Place, upload_id: str, start: int) -> None:
-        self._slot = _open_slot(place, upload_id)
+    def __init__(self, access: FolderAccess, upload_id: str, start: int) -> None:
+        with open_place(access) as place:
+            self._slot = _open_slot(place, upload_id)
         try:
             self._data = os.open(DATA, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=self._slot)
         except OSError:
             os.close(self._slot)
             raise NotFound(f"upload {upload_id!r} was finished already") from None
-        self._path = to_wire(place.access.folder_id)
         self.start = start
         self.end = start
         self.sha256 = hashlib.sha256()
@@ -126,11 +128,7 @@ class PartWriter:
     def write(self, chunk: bytes) -> None:
         """Put the next bytes in their place. Raises OutOfSpace."""
         with translated(b"this upload"):
-            view = memoryview(chunk)
-            while view:
-                written = os.pwrite(self._data, view, self.end)
-                self.end += written
-                view = view[written:]
+            self.end = _write_at(self._data, chunk, self.end)
         self.sha256.update(chunk)
 
     def finish(self) -> Part:
@@ -148,6 +146,46 @@ class PartWriter:
     def close(self) -> None:
         os.close(self._data)
         os.close(self._slot)
+
+
+class NewFile:
+    """A file that arrives in one go; belongs to one sender. `close` always follows, and leaves
+    no trace of what was not published."""
+
+    def __init__(self, access: FolderAccess, path: bytes, expected_bytes: int) -> None:
+        self._path = path
+        self._name = os.fsencode(new_id("put"))
+        self._size = 0
+        with contextlib.ExitStack() as stack:
+            self._place = stack.enter_context(open_place(access))
+            if not self._place.check(path):
+                raise InvalidInput("a file needs a name", field="path")
+            check_space(self._place, expected_bytes)
+            self._staging = stack.enter_context(self._place.service(STAGING))
+            self._data = stack.enter_context(_created(self._staging, self._name))
+            self._opened = stack.pop_all()
+
+    def write(self, chunk: bytes) -> None:
+        """Add to its end. Raises OutOfSpace."""
+        with translated(self._path):
+            self._size = _write_at(self._data, chunk, self._size)
+
+    def publish(self, modified_ns: int | None, replace: bool) -> None:
+        """Put it in its place. Raises Conflict."""
+        publish(
+            self._place,
+            self._data,
+            self._name,
+            self._staging,
+            self._path,
+            modified_ns,
+            replace=replace,
+        )
+
+    def close(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._name, dir_fd=self._staging)
+        self._opened.close()
 
 
 def complete(
@@ -169,7 +207,10 @@ def complete(
     if parts_sha256 and hashlib.sha256(digests).hexdigest() != parts_sha256.lower():
         raise _differs("the parts' checksum")
     with place.service(STAGING) as staging, _opened(place, upload_id) as slot:
-        data = os.open(DATA, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=slot)
+        try:
+            data = os.open(DATA, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=slot)
+        except FileNotFoundError:
+            return state  # it is in its place: only the answer was lost, or this cleaning up
         try:
             if sha256 and _sha256_of(data) != sha256.lower():
                 raise _differs("the checksum")
@@ -251,6 +292,16 @@ def check_space(place: Place, size: int, promised: int = 0) -> None:
         )
 
 
+def _write_at(descriptor: int, chunk: bytes, position: int) -> int:
+    """Write all of `chunk`; the position after it."""
+    view = memoryview(chunk)
+    while view:
+        written = os.pwrite(descriptor, view, position)
+        position += written
+        view = view[written:]
+    return position
+
+
 @contextlib.contextmanager
 def _opened(place: Place, upload_id: str) -> Any:
     slot = _open_slot(place, upload_id)
@@ -297,12 +348,13 @@ def _read_ledger(slot: int, size: int) -> tuple[Part, ...]:
     descriptor = os.open(LEDGER, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=slot)
     with os.fdopen(descriptor, "rb") as file:
         lines = file.read().split(b"\n")[:-1]  # a line that was cut short is none
-    parts: list[Part] = []
-    for line in sorted(lines, key=lambda line: int(line.split()[0])):
-        start, end, sha256 = line.decode().split()
-        part = Part(int(start), int(end), sha256)
-        assert part.end <= size and (not parts or parts[-1].end <= part.start)
-        parts.append(part)
+    # A full disk can cut a line in the middle of the ledger too; the part is then sent again.
+    matches = [match for line in lines if (match := _LINE.fullmatch(line))]
+    parts = [Part(int(match[1]), int(match[2]), match[3].decode()) for match in matches]
+    parts.sort(key=lambda part: part.start)
+    for before, after in itertools.pairwise(parts):
+        assert before.end <= after.start, "parts of an upload overlap"
+    assert not parts or parts[-1].end <= size
     return tuple(parts)
 
 
