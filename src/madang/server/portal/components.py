@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
@@ -30,6 +31,11 @@ CHIPS = {
 def html(content: str, tag: str = "div") -> ui.html:
     """Markup of our own making; everything in it that people wrote must be escaped already."""
     return ui.html(content, sanitize=False, tag=tag)
+
+
+def js(text: str) -> str:
+    """Text as a JavaScript string, to stand in an attribute."""
+    return escape(json.dumps(text))
 
 
 def chip(state: str, label: str | None = None) -> str:

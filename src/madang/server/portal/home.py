@@ -93,7 +93,9 @@ def _node_strip(session: PortalSession, node: Node) -> None:
     )
     cells = "".join(_device_cell(session, device) for device in node.devices)
     simulated = any(device.simulated for device in node.devices)
-    label = f' <span class="m-chip wait">{escape(say("simulated GPUs"))}</span>' if simulated else ""
+    label = (
+        f' <span class="m-chip wait">{escape(say("simulated GPUs"))}</span>' if simulated else ""
+    )
     html(
         f"<b>{escape(node.name)}</b> {chip(node.state, say(node.state.value))}{label} "
         f'<span class="m-muted">{escape(use)}</span>'

@@ -118,7 +118,9 @@ def _overview(session: PortalSession, detail: JobDetail) -> None:
     if not detail.tasks:
         html(f'<p class="m-muted">{escape(say("None was started yet."))}</p>')
         return
-    titles = [say(word) for word in ("Task", "State", "Node", "Devices", "Isolation", "Peak memory")]
+    titles = [
+        say(word) for word in ("Task", "State", "Node", "Devices", "Isolation", "Peak memory")
+    ]
     rows = "".join(_task_row(session, task, titles) for task in detail.tasks)
     head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     html(
@@ -137,7 +139,8 @@ def _task_row(session: PortalSession, task: Task, titles: list[str]) -> str:
     )
     why = f" {escape(task.reason.message)}" if task.reason else ""
     devices = ", ".join(
-        f"{device.kind} {device.index}" + ("" if device.share == 1 else f" × {device.share:g}")
+        f"{device.kind} {device.index}"
+        + ("" if device.share == 1 else f" × {device.share:g}")
         + (f" ({say('simulated')})" if device.simulated else "")
         for device in task.devices
     )
@@ -173,8 +176,10 @@ def _log(session: PortalSession, detail: JobDetail) -> None:
         html(escape(say("Download")), tag="a").classes("m-button").props(
             f'href="{download}" download="{escape(detail.job.name)}-{rank}.log"'
         )
-    box = html("", tag="pre").classes("m-log").props(
-        f'tabindex="0" role="log" aria-label="{escape(say("Log"))}"'
+    box = (
+        html("", tag="pre")
+        .classes("m-log")
+        .props(f'tabindex="0" role="log" aria-label="{escape(say("Log"))}"')
     )
     client = ui.context.client
 

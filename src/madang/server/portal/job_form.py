@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass, field
 from html import escape
@@ -141,7 +142,8 @@ async def job_form_page(session: PortalSession) -> None:
         defaults = JobForm()
         kept = {name: text if text != getattr(defaults, name) else None
                 for name, text in query.items()}  # fmt: skip
-        ui.run_javascript(f"history.replaceState(null, '', {session.link(**kept)!r})")
+        address = json.dumps(session.link(**kept))
+        ui.run_javascript(f"history.replaceState(null, '', {address})")
 
     async def run() -> None:
         problem.set_content("")

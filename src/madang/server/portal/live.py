@@ -47,7 +47,9 @@ class LivePages:
 _by_bus: dict[int, LivePages] = {}
 
 
-def refresh_on(bus: Bus, prefixes: tuple[str, ...], refresh: Callable[[], Awaitable[None]]) -> None:
+def refresh_on(
+    bus: Bus, prefixes: tuple[str, ...], refresh: Callable[[], Awaitable[None]]
+) -> None:
     """Call `refresh` after each change of a topic that begins so, as long as the page is open."""
     pages = _by_bus.setdefault(id(bus), LivePages(bus))
     key, changed = pages.watch(prefixes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -72,7 +73,9 @@ class ServerTable(Generic[Row]):
         self._bulk = bulk
         self._page_size = page_size
         self._chosen = {
-            entry.name: session.query[entry.name] for entry in filters if entry.name in session.query
+            entry.name: session.query[entry.name]
+            for entry in filters
+            if entry.name in session.query
         }
         self._cursors: list[str | None] = [session.query.get("cursor")]
 
@@ -158,9 +161,7 @@ class ServerTable(Generic[Row]):
 
         with ui.element("div").classes("m-pager"):
             if len(self._cursors) > 1:
-                _button(
-                    self._session.say("Previous"), lambda: turn(self._cursors[:-1] or [None])
-                )
+                _button(self._session.say("Previous"), lambda: turn(self._cursors[:-1] or [None]))
             if page.next_cursor is not None:
                 _button(
                     self._session.say("Next"), lambda: turn([*self._cursors, page.next_cursor])
@@ -179,7 +180,9 @@ class ServerTable(Generic[Row]):
         read = "(event) => emit(event.target.value)"
         if entry.options:
             select = ui.element("select").classes("m-select")
-            select.props(f'aria-label="{escape(entry.label)}"').on("change", choose, js_handler=read)
+            select.props(f'aria-label="{escape(entry.label)}"').on(
+                "change", choose, js_handler=read
+            )
             with select:
                 for value, label in (("", entry.label), *entry.options):
                     chosen = " selected" if value == current else ""
@@ -214,7 +217,7 @@ class ServerTable(Generic[Row]):
         cursor = self._cursors[-1]
         query = {entry.name: self._chosen.get(entry.name) for entry in self._filters}
         address = self._session.link(**query, cursor=cursor)
-        ui.run_javascript(f"history.replaceState(null, '', {address!r})")
+        ui.run_javascript(f"history.replaceState(null, '', {json.dumps(address)})")
         await self.refresh()
 
     async def _export(self) -> None:

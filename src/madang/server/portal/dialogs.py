@@ -1,0 +1,90 @@
+"""Buttons and dialogs: small forms, and "name it to confirm" for what can't be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from html import escape
+from typing import Any
+
+from nicegui import ui
+
+from madang.core.errors import MadangError
+from madang.server.portal.components import html
+from madang.server.portal.session import PortalSession
+
+
+def button(label: str, action: Callable[[], Any], style: str = "") -> ui.element:
+    """A button with a label; `style`: primary, danger, quiet or nothing."""
+    made = ui.element("button").classes(f"m-button {style}").on("click", lambda: action())
+    with made:
+        html(escape(label), tag="span")
+    return made
+
+
+def form_dialog(
+    session: PortalSession,
+    title: str,
+    fields: dict[str, str],
+    submit: Callable[[dict[str, str]], Awaitable[None]],
+    *,
+    values: dict[str, str] | None = None,
+    options: dict[str, list[str]] | None = None,
+) -> None:
+    """A few text fields (name → label); an error is shown and what was typed stays."""
+    with ui.dialog(value=True) as dialog, ui.card().style("min-width:min(480px,90vw)"):
+        html(f'<h2 style="margin:0">{escape(title)}</h2>')
+        inputs = {
+            name: ui.input(
+                label=label,
+                value=(values or {}).get(name, ""),
+                autocomplete=(options or {}).get(name),
+            )
+            .props("outlined dense stack-label")
+            .style("width:100%")
+            for name, label in fields.items()
+        }
+        problem = html("")
+
+        async def run() -> None:
+            try:
+                await submit({name: (box.value or "").strip() for name, box in inputs.items()})
+                dialog.close()
+            except MadangError as error:
+                problem.set_content(f'<p class="m-problem" role="alert">{escape(str(error))}</p>')
+
+        for box in inputs.values():
+            box.on("keydown.enter", run)
+        _end(session, dialog, title, run)
+
+
+def confirm_by_name(
+    session: PortalSession, name: str, lost: str, action: Callable[[], Awaitable[None]]
+) -> None:
+    """Says what will be lost and asks for the name."""
+    say = session.say
+    with ui.dialog(value=True) as dialog, ui.card().style("min-width:min(480px,90vw)"):
+        html(f'<h2 style="margin:0">{escape(say("Remove {name}?", name=name))}</h2>')
+        html(f"<p>{escape(lost)}</p>")
+        typed = ui.input(label=say("Type {name} to confirm", name=name))
+        typed.props("outlined dense stack-label").style("width:100%")
+        problem = html("")
+
+        async def run() -> None:
+            if (typed.value or "").strip() != name:
+                typed.error = say("That is not the name.")
+                return
+            try:
+                await action()
+                dialog.close()
+            except MadangError as error:
+                problem.set_content(f'<p class="m-problem" role="alert">{escape(str(error))}</p>')
+
+        _end(session, dialog, say("Remove"), run)
+
+
+def _end(
+    session: PortalSession, dialog: ui.dialog, label: str, run: Callable[[], Awaitable[None]]
+) -> None:
+    with ui.element("div").classes("m-bar").style("justify-content:flex-end;width:100%;margin:0"):
+        button(session.say("Not now"), dialog.close)
+        button(label, run, "primary")
