@@ -98,6 +98,18 @@ def fail(error: MadangError) -> int:
     return error.exit_code
 
 
+def ask_secret(what: str, *, confirm: bool = False, empty: bool = False) -> str:
+    """Ask for a password without showing it; from a pipe, the next line is taken."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    default = "" if empty else None
+    return str(
+        typer.prompt(
+            what, default, hide_input=True, confirmation_prompt=confirm, show_default=False
+        )
+    )
+
+
 def ago(moment: datetime | None) -> str:
     """`3 min ago`, for tables."""
     if moment is None:

@@ -43,6 +43,33 @@ def create_project(
     print_item(project, as_json=as_json, lines=[("created", project.name), ("id", project.id)])
 
 
+@app.command("show")
+def show_project(project: ProjectArgument, as_json: JsonOption = False) -> None:
+    """Show one project."""
+    with connect() as client:
+        found = client.projects.get(project)
+    lines = [
+        ("name", found.name),
+        ("id", found.id),
+        ("your role", found.role),
+        ("created", found.created_at),
+        ("description", found.description),
+    ]
+    print_item(found, as_json=as_json, lines=lines)
+
+
+@app.command("describe")
+def describe_project(
+    project: ProjectArgument,
+    description: Annotated[str, typer.Argument(help="What it is for.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Change what is said of a project (maintainers)."""
+    with connect() as client:
+        found = client.projects.change(project, description=description)
+    print_item(found, as_json=as_json, lines=[(found.name, found.description)])
+
+
 @app.command("members")
 def list_members(project: ProjectArgument, as_json: JsonOption = False) -> None:
     """Show who is in a project."""

@@ -49,7 +49,7 @@ def error_of(response: httpx.Response) -> MadangError:
     )
 
 
-def connection_error(url: str, error: httpx.HTTPError) -> ConnectionFailed:
+def connection_error(url: str, error: Exception) -> ConnectionFailed:
     cause = str(error) or type(error).__name__
     return ConnectionFailed(
         f"no answer from {url}: {cause}", hint="Is the platform up? `madang up` starts it."

@@ -50,14 +50,13 @@ def load_config(
     if not url and task_url:
         return ClientConfig(task_url, token or "", project=project)
     for path in (login_file(), *_local_installations()):
-        stored = _read(path)
+        stored = read_login_file(path)
         if stored and (not url or stored.url == url.rstrip("/")):
-            return replace(
-                stored, token=token or stored.token, project=project or stored.project
-            )
+            return replace(stored, token=token or stored.token, project=project or stored.project)
     raise Unauthenticated(
         f"you are not logged in to {url}" if url else "it is not known where the platform is",
-        hint="Start one with `madang up`, or `madang login URL`, or set MADANG_URL and MADANG_TOKEN.",
+        hint="Start one with `madang up`, or `madang login URL`, or set MADANG_URL and "
+        "MADANG_TOKEN.",
     )
 
 
@@ -88,7 +87,8 @@ def _local_installations() -> list[Path]:
     return [Path(folder) / "client.toml" for folder in [*folders, f"{data_home}/madang"] if folder]
 
 
-def _read(path: Path) -> ClientConfig | None:
+def read_login_file(path: Path) -> ClientConfig | None:
+    """What the file says; None without one. Raises InvalidInput for what is no login file."""
     try:
         stored = tomllib.loads(path.read_text())
         return ClientConfig(**stored)

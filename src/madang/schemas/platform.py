@@ -11,3 +11,10 @@ class Health:
 
     status: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """`live` is how many workloads have not ended yet."""
+
+    live: int

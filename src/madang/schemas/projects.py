@@ -32,6 +32,13 @@ class ProjectCreate:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectChange:
+    __pydantic_config__ = FORBID_EXTRA
+
+    description: Annotated[str, MaxLen(2000)]
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     user: str
     role: Role

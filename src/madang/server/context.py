@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,6 +51,10 @@ class ServerContext:
     """Names of the live workloads that have a folder (by id) mounted; control sets it."""
     environment_users: EnvironmentUsers = _no_environment_users
     """What keeps an environment from being removed; control sets it."""
+    parts: dict[str, Any] = field(default_factory=dict)
+    """What a domain keeps in this process only, under its own name: caches, writers."""
+    draining: bool = False
+    """Set when everything is being stopped: no new work is taken."""
     passwords: Passwords = field(default_factory=Passwords)
     logins: AttemptLimiter = field(init=False)
     """Failed logins of the last minute, by name and by address."""

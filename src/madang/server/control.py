@@ -25,6 +25,7 @@ from madang.server.identity.bootstrap import prepare_installation
 from madang.server.listeners import listen
 from madang.server.logs import configure_logs
 from madang.server.settings import check_exposure, load_settings
+from madang.server.workloads.service import task_is_live
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ async def run(inherited: Sequence[int] = ()) -> None:
     async with AsyncExitStack() as stack:
         context = ServerContext.from_settings(settings)
         stack.push_async_callback(context.close)
+        context.task_is_live = task_is_live
         context.paths.create()
         await migrate(context.db, context.telemetry)
         await prepare_installation(context)

@@ -117,7 +117,7 @@ def with_ports(settings: Settings, paths: StatePaths) -> Settings:
         candidates = [wanted] if wanted else [remembered.get(setting, 0), 0]
         chosen[setting] = _first_free(settings.host, candidates, setting, set(chosen.values()))
     _write_whole(memory, remembered | chosen)
-    return replace(settings, **chosen)
+    return replace(settings, port=chosen["port"], gateway_port=chosen["gateway_port"])
 
 
 def with_certificate(settings: Settings, paths: StatePaths) -> Settings:

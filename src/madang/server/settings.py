@@ -18,10 +18,10 @@ ENVIRONMENT_PREFIX = "MADANG_"
 CLIENT_VARIABLES = frozenset(
     {"url", "token", "project", "config"}
     | {"api_url", "datasets", "environment_lock", "task_id", "workload_id", "attempt", "role"}
-    | {"checkpoint_dir", "report_socket", "serving_socket"}
+    | {"checkpoint_dir", "report_socket", "simulated_devices"}
 )
-"""`MADANG_*` variables that speak to the client (client/config.py) or to code in a task, not to the
-server: one that is started inside a task passes over them."""
+"""`MADANG_*` variables that speak to the client (client/config.py) or to code in a task: a server
+that is started inside a task passes over them."""
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY_HOSTS = frozenset({"0.0.0.0", "::"})

@@ -37,6 +37,11 @@ class AsyncProjects(AsyncResource):
         body = {"name": name, "description": description}
         return await self._transport.call(Project, "POST", "projects", json=body)
 
+    async def change(self, project: str, *, description: str) -> Project:
+        """Change the description of a project (maintainers)."""
+        body = {"description": description}
+        return await self._transport.call(Project, "PATCH", f"projects/{project}", json=body)
+
     async def members(self, project: str) -> Page[Member]:
         """Who is in the project."""
         return await self._transport.call(Page[Member], "GET", f"projects/{project}/members")

@@ -15,6 +15,7 @@ from madang.client._http import (
     connection_error,
     default_headers,
     error_of,
+    trust_of,
     without_none,
 )
 from madang.client.config import ClientConfig
@@ -34,6 +35,7 @@ class Transport:
             headers=default_headers(config.token),
             timeout=TIMEOUT,
             transport=transport,
+            verify=trust_of(config),
         )
 
     def call(

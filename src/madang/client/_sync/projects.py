@@ -38,6 +38,11 @@ class Projects(Resource):
         body = {"name": name, "description": description}
         return self._transport.call(Project, "POST", "projects", json=body)
 
+    def change(self, project: str, *, description: str) -> Project:
+        """Change the description of a project (maintainers)."""
+        body = {"description": description}
+        return self._transport.call(Project, "PATCH", f"projects/{project}", json=body)
+
     def members(self, project: str) -> Page[Member]:
         """Who is in the project."""
         return self._transport.call(Page[Member], "GET", f"projects/{project}/members")

@@ -5,7 +5,19 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 import madang
-from madang.server.api import auth, environments, health, mlflow, projects, tokens, users
+from madang.server.api import (
+    auth,
+    environments,
+    experiments,
+    health,
+    mlflow,
+    models,
+    platform,
+    projects,
+    runs,
+    tokens,
+    users,
+)
 from madang.server.api.errors import install_error_handlers
 from madang.server.api.openapi import DeclaredRoute, describe_permissions, routes_of
 from madang.server.api.protection import Protection
@@ -16,8 +28,12 @@ API_PREFIX = "/api/v1"
 ROUTERS: list[APIRouter] = [
     auth.router,
     environments.router,
+    experiments.router,
     health.router,
+    models.router,
+    platform.router,
     projects.router,
+    runs.router,
     tokens.router,
     users.router,
 ]

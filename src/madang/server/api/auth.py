@@ -65,7 +65,7 @@ async def get_session(context: Context, actor: Actor) -> LoginSession:
 
 @router.post("/logout", status_code=204, dependencies=[permit(Permission.ACCOUNT_WRITE)])
 async def log_out(response: Response, context: Context, actor: Actor) -> None:
-    """End this login in the portal. A token stays good: revoke it instead."""
+    """End this login: the portal's session, or the token that the request came with."""
     await sessions.log_out(context, actor)
     response.delete_cookie(sessions.SESSION_COOKIE, path="/")
 

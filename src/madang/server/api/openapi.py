@@ -44,7 +44,7 @@ def describe_permissions(app: FastAPI, declared_routes: Sequence[DeclaredRoute])
         for declared in declared_routes:
             if declared.permission is None or not declared.route.include_in_schema:
                 continue
-            for method in declared.route.methods:
+            for method in declared.route.methods or ():
                 operation = schema["paths"][declared.path][method.lower()]
                 operation["x-permission"] = str(declared.permission)
                 operation["security"] = [{"bearer": []}]

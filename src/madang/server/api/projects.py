@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from madang.core.permissions import Permission
 from madang.schemas import Page
-from madang.schemas.projects import Member, MemberSet, Project, ProjectCreate
+from madang.schemas.projects import Member, MemberSet, Project, ProjectChange, ProjectCreate
 from madang.server.api.deps import Actor, Context, PagingQuery, page_of, permit
 from madang.server.identity import projects
 from madang.server.identity.principal import Principal
@@ -37,6 +37,15 @@ async def create_project(body: ProjectCreate, context: Context, actor: Actor) ->
 async def get_project(project: str, context: Context, actor: Actor) -> Project:
     """One project, by name or id."""
     return _project(await projects.get_project(context, actor, project), actor)
+
+
+@router.patch("/{project}", dependencies=[permit(Permission.PROJECTS_WRITE)])
+async def change_project(
+    project: str, body: ProjectChange, context: Context, actor: Actor
+) -> Project:
+    """Change the description of a project (maintainers)."""
+    row = await projects.change_project(context, actor, project, description=body.description)
+    return _project(row, actor)
 
 
 @router.get("/{project}/members", dependencies=[permit(Permission.PROJECTS_READ)])

@@ -16,7 +16,7 @@ from madang.server.identity.principal import Principal
 from madang.server.identity.projects import resolve_project
 from madang.server.identity.sessions import check_password
 from madang.server.identity.tables import ProjectRow, TokenRow
-from madang.server.identity.tokens import issue_token
+from madang.server.identity.tokens import issue_token, revoke
 from madang.server.identity.users import require_whole_login
 
 
@@ -133,9 +133,7 @@ async def revoke_token(context: ServerContext, principal: Principal, token: str)
         )
         if row is None:
             raise NotFound(f"you have no token {token!r}", hint="`madang token list` shows yours.")
-        if row.revoked_at is None:
-            row.revoked_at = context.clock.now()
-            row.name = f"{row.name} ({row.id})"
+        revoke(row, context.clock.now())
 
 
 def _expiry(context: ServerContext, principal: Principal, days: float | None) -> datetime | None:

@@ -14,8 +14,8 @@ ALL_SCOPES = ("*",)
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A person as of this request. `project_id` is set when her token is for one project alone,
-    `task_id` when it is a task that acts for her, `session_id` when she logged in to the portal,
-    `expires_at` when what she showed runs out."""
+    `task_id` when it is a task that acts for her, `session_id` or `token_id` say by what she
+    logged in, `expires_at` when that runs out."""
 
     user_id: str
     name: str
@@ -25,11 +25,12 @@ class Principal:
     project_id: str | None = None
     task_id: str | None = None
     session_id: str | None = None
+    token_id: str | None = None
     expires_at: datetime | None = None
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether it may do less than the person herself: a scoped token, a project's, a task's."""
+        """Whether it may do less than she herself: a scoped token, a project's, a task's."""
         return self.scopes != ALL_SCOPES or self.project_id is not None
 
     def allows(self, permission: Permission, project_id: str | None = None) -> bool:

@@ -76,6 +76,18 @@ async def get_project(context: ServerContext, principal: Principal, project: str
     return found
 
 
+async def change_project(
+    context: ServerContext, principal: Principal, project: str, *, description: str
+) -> ProjectRow:
+    """Change what is said of a project. Raises NotFound, Forbidden."""
+    async with context.db.transaction() as session:
+        found = await resolve_project(session, principal, project)
+        principal.require(Permission.PROJECTS_WRITE, found.id)
+        found.description = description
+        announce(session, f"project:{found.id}")
+        return found
+
+
 async def list_members(
     context: ServerContext, principal: Principal, project: str
 ) -> list[tuple[str, Role]]:

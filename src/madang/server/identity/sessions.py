@@ -19,8 +19,8 @@ from madang.core.errors import Unauthenticated
 from madang.core.ids import new_id
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
-from madang.server.identity.tables import LoginLinkRow, LoginSessionRow, UserRow
-from madang.server.identity.tokens import hash_token, load_principal
+from madang.server.identity.tables import LoginLinkRow, LoginSessionRow, TokenRow, UserRow
+from madang.server.identity.tokens import hash_token, load_principal, revoke
 
 SESSION_COOKIE = "madang_session"
 SESSION_PREFIX = "mds_"
@@ -105,11 +105,14 @@ async def authenticate_session(context: ServerContext, word: str) -> Principal:
 
 
 async def log_out(context: ServerContext, principal: Principal) -> None:
-    """End the session that the request came with; does nothing for a token."""
+    """End what the request came with: the portal's session, or the token."""
     async with context.db.transaction() as session:
         await session.execute(
             delete(LoginSessionRow).where(LoginSessionRow.id == principal.session_id)
         )
+        token = await session.get(TokenRow, principal.token_id) if principal.token_id else None
+        if token is not None:
+            revoke(token, context.clock.now())
 
 
 def csrf_word(context: ServerContext, session_id: str) -> str:

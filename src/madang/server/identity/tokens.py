@@ -52,6 +52,13 @@ async def issue_token(
     return row, word
 
 
+def revoke(token: TokenRow, now: datetime) -> None:
+    """End a token; its name is free again. Safe to repeat."""
+    if token.revoked_at is None:
+        token.revoked_at = now
+        token.name = f"{token.name} ({token.id})"
+
+
 def task_token(context: ServerContext, task_id: str, user_id: str, project_id: str) -> str:
     """The token of a task: signed, not stored, so that it can be made again after a restart."""
     claim = f"{task_id}.{user_id}.{project_id}"
@@ -80,6 +87,7 @@ async def authenticate_token(context: ServerContext, token: str) -> Principal:
             row.user_id,
             scopes=tuple(row.scopes),
             project_id=row.project_id,
+            token_id=row.id,
             expires_at=row.expires_at,
         )
     context.token_uses[row.id] = now
@@ -94,6 +102,7 @@ async def load_principal(
     project_id: str | None = None,
     task_id: str | None = None,
     session_id: str | None = None,
+    token_id: str | None = None,
     expires_at: datetime | None = None,
 ) -> Principal:
     """The person with her roles as of now. Raises Unauthenticated when she was disabled."""
@@ -114,6 +123,7 @@ async def load_principal(
         project_id=project_id,
         task_id=task_id,
         session_id=session_id,
+        token_id=token_id,
         expires_at=expires_at,
     )
 
