@@ -26,16 +26,17 @@ _KEEPER_SCRIPT = """\
 ended=$1 groups=$2
 shift 2
 trap : TERM INT HUP
+exec 6>&2 2>/dev/null
 (
     while [ "$groups" -gt 0 ]; do
         echo 0 >"$1/cgroup.procs" || exit 125
         shift
         groups=$((groups - 1))
     done
-    exec "$@"
+    exec "$@" 2>&6 6>&-
 )
 code=$?
-exec 2>/dev/null
+exec 6>&-
 echo "{\\"ended\\": true, \\"keeper-code\\": $code}" >&3
 echo >"$ended"
 read _ <"$ended"

@@ -71,7 +71,7 @@ class LogWriter:
 
     def __init__(self, folder: str, pipe: int, segment_bytes: int, keep: int) -> None:
         self._folder = folder
-        self._pipe = pipe
+        self.pipe = pipe
         self._segment_bytes = max(segment_bytes, 1)
         self._keep = max(keep, 1)
         starts = segments(folder)
@@ -91,7 +91,7 @@ class LogWriter:
                 self._rotate()
                 continue
             try:
-                count = os.splice(self._pipe, self._file, min(room, _SPLICE_BYTES))
+                count = os.splice(self.pipe, self._file, min(room, _SPLICE_BYTES))
             except BlockingIOError:
                 return
             except OSError as error:

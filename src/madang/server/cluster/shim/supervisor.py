@@ -217,6 +217,7 @@ class Supervisor:
         try:
             self._log.drain()
         except DiskFull:
+            self._loop.unwatch(self._log.pipe)
             self._stop("disk_full")
 
     def _note(self, text: str) -> None:
