@@ -7,9 +7,13 @@ from fastapi import APIRouter, FastAPI
 import madang
 from madang.server.api import (
     auth,
+    datasets,
     environments,
     experiments,
+    folder_files,
+    folders,
     health,
+    lineage,
     mlflow,
     models,
     platform,
@@ -17,6 +21,7 @@ from madang.server.api import (
     runs,
     tokens,
     users,
+    volumes,
 )
 from madang.server.api.errors import install_error_handlers
 from madang.server.api.openapi import DeclaredRoute, describe_permissions, routes_of
@@ -27,15 +32,20 @@ API_PREFIX = "/api/v1"
 
 ROUTERS: list[APIRouter] = [
     auth.router,
+    datasets.router,
     environments.router,
     experiments.router,
+    folder_files.router,
+    folders.router,
     health.router,
+    lineage.router,
     models.router,
     platform.router,
     projects.router,
     runs.router,
     tokens.router,
     users.router,
+    volumes.router,
 ]
 """Routers under `/api/v1`; what speaks another protocol or is internal has a prefix of its own."""
 
