@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.schemas.folders import FolderAccessLevel
 from madang.server.context import ServerContext
+from madang.server.db.engine import announce
 from madang.server.identity.principal import Principal
 from madang.server.storage.folders import folder_path, resolve_folder
 from madang.server.storage.ownership import owner_of_files
@@ -61,6 +62,7 @@ async def folder_access(
     service = service_path(root, volume.in_place)
     if not write:
         return FolderAccess(row.id, str(root), str(service), True, volume.in_place, principal.name)
+    announce(session, f"folder-usage:{row.id}")
     owner = await owner_of_files(context, session, principal.user_id, row, volume)
     return FolderAccess(
         row.id,

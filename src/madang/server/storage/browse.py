@@ -172,7 +172,7 @@ async def _access(
     async with opening as session:
         access = await folder_access(context, session, principal, project, folder, write)
         if write:
-            announce(session, f"folder:{access.folder_id}", f"folder-usage:{access.folder_id}")
+            announce(session, f"folder:{access.folder_id}")
         return access
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.server.context import ServerContext
-from madang.server.identity.tables import UserRow
+from madang.server.identity import os_users
 from madang.server.storage.tables import FolderRow, VolumeRow
 from madang.server.storage.volumes import Owner
 
@@ -38,10 +38,5 @@ async def owner_of_files(
     if volume.identity == "single":
         top = os.stat(Path(volume.root))
         return Owner(top.st_uid, top.st_gid)
-    user = await session.get_one(UserRow, user_id)
-    uid = user.uid
-    if uid is None:
-        from madang.server.identity import os_users
-
-        uid = (await os_users.task_user(context, session, user_id)).uid
+    uid = (await os_users.task_user(context, session, user_id)).uid
     return Owner(uid, folder.gid)

@@ -250,6 +250,19 @@ def _ensure_view(
     return view
 
 
+def parse_number(number: str) -> int | None:
+    """A version's number; None for `latest`. Raises InvalidInput."""
+    if number == "latest":
+        return None
+    if not number.isascii() or not number.isdigit() or len(number) > 9:
+        raise InvalidInput(
+            f"{number!r} is not a version's number",
+            field="number",
+            hint="Write a number, or 'latest'.",
+        )
+    return int(number)
+
+
 async def _version_with(
     session: AsyncSession, dataset_id: str, digest: str
 ) -> NamedVersion | None:
