@@ -72,7 +72,8 @@ class database_now(FunctionElement[datetime]):
 
 @compiles(database_now, "sqlite")
 def _sqlite_now(element: object, compiler: SQLCompiler, **_: object) -> str:
-    return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+    # To the millisecond. unixepoch('subsec') would need SQLite 3.42, newer than Debian 12 has.
+    return "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
 
 @compiles(database_now, "postgresql")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import delete, update
+from sqlalchemy import BigInteger, ColumnElement, delete, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -95,5 +95,6 @@ async def acquire(database: Database, name: str, ttl_s: float) -> Lease | None:
         return lease if (await session.execute(taken)).scalar_one_or_none() else None
 
 
-def _now_us() -> database_now:
-    return database_now()
+def _now_us() -> ColumnElement[int]:
+    """A number, for durations are added to it, which a Timestamp would take for a time."""
+    return type_coerce(database_now(), BigInteger)

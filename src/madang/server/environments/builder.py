@@ -2,8 +2,8 @@
 
     built = build(EnvironmentBuild(digest, packages, "3.11", path), settings)
 
-What is installed here runs in everyone's tasks, so the build itself is kept away from the platform:
-the resolver runs under a user id of its own, sees its cache and the folder it fills, takes wheels
+What is installed here runs in everyone's tasks, so the build is kept away from the platform: the
+resolver runs under a user id of its own, sees its cache and the folder it fills, takes wheels
 only, and runs nobody's code. The result is moved into place in one step and mounted read-only.
 """
 
@@ -104,15 +104,6 @@ def build(
     )
 
 
-def base_prefix(environment: Path) -> Path:
-    """The Python installation that an environment is built on: a sandbox must show it too."""
-    for line in (environment / "pyvenv.cfg").read_text().splitlines():
-        name, _, value = line.partition("=")
-        if name.strip() == "home":
-            return Path(os.path.realpath(value.strip())).parent
-    raise FileNotFoundError(f"{environment} has no pyvenv.cfg that names its Python")
-
-
 def _build(
     order: EnvironmentBuild, place: _Place, settings: Settings, environment: Mapping[str, str]
 ) -> None:
@@ -127,7 +118,7 @@ def _build(
     run(
         [
             _uv(), "pip", "install", "--python", f"{target}/bin/python", "--no-progress",
-            *wheels_only, *order.packages,
+            *index.options, *wheels_only, *order.packages,
         ]
     )  # fmt: skip
     site = f"{target}/lib/python{order.python}/site-packages"

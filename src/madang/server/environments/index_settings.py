@@ -33,14 +33,17 @@ _NOT_PASSED_ON = (
     "UV_PROJECT_ENVIRONMENT",
     "UV_SYSTEM_PYTHON",
 )
+_TRUE = ("1", "true", "yes", "on")
 _FILES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_CONFIG_FILE")
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """`variables` for uv, and the local `paths` that they point to, which a sandbox must show."""
+    """`variables` and `options` for uv, and the local `paths` that they point to, which a sandbox
+    must show."""
 
     variables: dict[str, str]
+    options: tuple[str, ...]
     paths: tuple[Path, ...]
 
 
@@ -67,7 +70,9 @@ def index_settings(
         folders += pip.get("find-links", [])
     if folders := list(dict.fromkeys(folder for folder in folders if folder)):
         variables["UV_FIND_LINKS"] = ",".join(folders)
-    return IndexSettings(variables, tuple(_local_paths(variables, folders)))
+    # uv has no variable for this one.
+    options = ("--no-index",) if pip.get("no-index", ["0"])[0].lower() in _TRUE else ()
+    return IndexSettings(variables, options, tuple(_local_paths(variables, folders)))
 
 
 def _pip_options(environment: Mapping[str, str], files: Sequence[Path]) -> dict[str, list[str]]:

@@ -33,7 +33,7 @@ def normal_packages(packages: Sequence[str], *, allow_direct: bool = False) -> l
     """
     if len(packages) > MAX_PACKAGES:
         raise InvalidInput(
-            f"{len(packages)} packages are more than the {MAX_PACKAGES} an environment may ask for",
+            f"{len(packages)} packages are more than the {MAX_PACKAGES} that one may ask for",
             field="packages",
             hint="Ask for the ones that you import; what they need comes by itself.",
         )
@@ -70,6 +70,12 @@ def _normal_spec(spec: str, allow_direct: bool) -> str:
             field="packages",
             hint="Name a package and a version, or ask an administrator for allow_source_builds.",
         )
+    if spec.startswith((".", "/", "~")) or spec.endswith((".whl", ".tar.gz", ".zip")):
+        raise InvalidInput(
+            f"{spec!r} is a file, not a package",
+            field="packages",
+            hint="An administrator can put wheels into the folder of the setting find_links.",
+        )
     match = _SPEC.fullmatch(spec)
     if match is None:
         raise InvalidInput(
@@ -100,10 +106,4 @@ def _refuse_what_is_no_spec(spec: str) -> None:
             f"{spec!r} is an option, not a package",
             field="packages",
             hint="Index and options are settings of the platform; ask an administrator.",
-        )
-    if spec.startswith((".", "/", "~")) or spec.endswith((".whl", ".tar.gz", ".zip")):
-        raise InvalidInput(
-            f"{spec!r} is a file, not a package",
-            field="packages",
-            hint="An administrator can put wheels into the folder of the setting find_links.",
         )
