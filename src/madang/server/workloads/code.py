@@ -19,6 +19,7 @@ from madang.core.errors import InvalidInput, LimitExceeded, NotFound
 from madang.core.ids import random_word
 from madang.core.resources import format_bytes
 from madang.server.context import ServerContext
+from madang.server.workloads.places import task_data
 
 MAX_TAR_BYTES = 32 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -47,7 +48,7 @@ async def store(context: ServerContext, tar: bytes) -> str:
 
 
 def _folder(context: ServerContext) -> Path:
-    return context.paths.state_dir / "code"
+    return task_data(context) / "code"
 
 
 def _store(folder: Path, tar: bytes) -> str:

@@ -29,7 +29,10 @@ async def lock_workload(session: AsyncSession, workload_id: str) -> WorkloadRow:
     """The workload, to be changed in this transaction: nobody else changes it or its tasks before
     the commit. Who locks several does so in the order of their ids. Raises NotFound."""
     row = await session.scalar(
-        select(WorkloadRow).where(WorkloadRow.id == workload_id).with_for_update()
+        select(WorkloadRow)
+        .where(WorkloadRow.id == workload_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     if row is None:
         raise NotFound(f"there is no workload {workload_id!r}")

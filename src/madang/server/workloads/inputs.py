@@ -39,8 +39,10 @@ class DatasetInput:
     dataset_id: str
     version_id: str
     view_id: str | None
-    manifest_path: str
     mount: MountInput
+    manifest_mount: MountInput
+    entry: dict[str, Any]
+    """What code in the task is told of it (the variable MADANG_DATASETS)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,14 @@ class ResolvedInputs:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ResolvedInputs:
         return _ADAPTER.validate_python(value)
+
+    @property
+    def gids(self) -> tuple[int, ...]:
+        """The groups that open the mounted folders."""
+        folders = [*self.mounts]
+        for dataset in self.datasets:
+            folders += [dataset.mount, dataset.manifest_mount]
+        return tuple(sorted({mount.gid for mount in folders if mount.gid is not None}))
 
     def rows(self, workload_id: str, spec: WorkloadSpec) -> list[WorkloadInputRow]:
         """The lineage to keep: dataset versions, folders, code; each once."""
@@ -173,8 +183,9 @@ async def _datasets(
                 dataset_id=found.dataset_id,
                 version_id=found.version_id,
                 view_id=found.view_id,
-                manifest_path=found.manifest_path,
                 mount=_mount_input(found.mount),
+                manifest_mount=_mount_input(found.manifest_mount),
+                entry=found.entry,
             )
         )
     return tuple(inputs)

@@ -9,13 +9,14 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from madang.core.errors import Conflict, InvalidInput, NotFound
+from madang.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from madang.core.ids import new_id
 from madang.core.permissions import Permission
 from madang.core.reasons import Reason, ReasonCode
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
 from madang.server.cluster.tables import NodeRow
 from madang.server.context import ServerContext
+from madang.server.identity.os_users import task_user
 from madang.server.identity.principal import Principal
 from madang.server.identity.tables import UserRow
 from madang.server.workloads import supervisor
@@ -42,8 +43,11 @@ async def submit_in(
 ) -> WorkloadRow:
     """`submit` as part of a transaction of the caller's."""
     principal.require(Permission.JOBS_WRITE, spec.project_id)
+    if context.draining:
+        raise Unavailable("the platform is being stopped and takes no new work")
     check_spec(spec)
     inputs = await resolve_inputs(context, session, principal, spec)
+    await task_user(context, session, spec.user_id)  # refuses whom the nodes can't run tasks for
     queue = await resolve_queue(session, context, spec.project_id, spec.queue)
     now = context.clock.now()
     row = WorkloadRow(
@@ -224,6 +228,7 @@ async def live_apps(session: AsyncSession, workload_id: str | None = None) -> li
         query = query.where(TaskRow.workload_id == workload_id)
     apps = []
     for task, node in await session.execute(query):
+        assert task.ready_at is not None
         apps.append(
             LiveApp(
                 task.workload_id, task.id, task.role, node, Path(task.app_socket), task.ready_at

@@ -40,7 +40,7 @@ async def current_tasks(session: AsyncSession, row: WorkloadRow) -> list[TaskRow
     if row.kind != WorkloadKind.SERVICE:
         query = query.where(TaskRow.attempt == row.attempt)
     await session.flush()
-    tasks = list(await session.scalars(query))
+    tasks = list(await session.scalars(query.execution_options(populate_existing=True)))
     newest = {(task.role, task.replica): task for task in sorted(tasks, key=_age)}
     return list(newest.values())
 
