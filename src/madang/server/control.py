@@ -25,6 +25,7 @@ from madang.server.identity.bootstrap import prepare_installation
 from madang.server.listeners import listen
 from madang.server.logs import configure_logs
 from madang.server.settings import check_exposure, load_settings
+from madang.server.storage import controller as storage
 from madang.server.workloads.service import task_is_live
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 CONTROLLERS: list[Callable[[ServerContext], Awaitable[None]]] = [
     identity.run,
     environments.run,
+    storage.run,
 ]
 """The loops; each runs until it is cancelled, and is started again when it fails."""
 

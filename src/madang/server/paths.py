@@ -38,6 +38,11 @@ class StatePaths:
         return self.state_dir / "environments"
 
     @property
+    def wheels(self) -> Path:
+        """The platform's own libraries as wheels, for the builder of environments."""
+        return self.state_dir / "wheels"
+
+    @property
     def volume(self) -> Path:
         """The volume that every installation has."""
         return self.state_dir / "volumes" / "main"
