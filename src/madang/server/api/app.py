@@ -23,6 +23,7 @@ from madang.server.api import (
     users,
     volumes,
 )
+from madang.server.api.docs_page import add_docs_page
 from madang.server.api.errors import install_error_handlers
 from madang.server.api.openapi import DeclaredRoute, describe_permissions, routes_of
 from madang.server.api.protection import Protection
@@ -58,7 +59,7 @@ ROOT_ROUTERS: list[APIRouter] = [
 
 def create_app(context: ServerContext) -> FastAPI:
     """The application over `context`; who calls it starts the controllers and closes both."""
-    app = FastAPI(title="Madang", version=madang.__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Madang", version=madang.__version__, docs_url=None, redoc_url=None)
     app.state.context = context
     app.add_middleware(Protection, settings=context.settings)
     install_error_handlers(app)
@@ -66,6 +67,7 @@ def create_app(context: ServerContext) -> FastAPI:
         app.include_router(router, prefix=API_PREFIX)
     for router in ROOT_ROUTERS:
         app.include_router(router)
+    add_docs_page(app)
     describe_permissions(app, declared_routes())
     return app
 
