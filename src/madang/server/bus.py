@@ -22,7 +22,9 @@ class Subscription:
     async def wait(self, timeout_s: float | None = None) -> list[str]:
         """The topics that changed, oldest first; empty when `timeout_s` passed without one."""
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with a topic.
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
         except TimeoutError:
             return []
         topics = list(self._topics)
