@@ -83,7 +83,6 @@ class Attack:
     mounts: dict[str, str] = field(default_factory=dict)
 
 
-
 ATTACKS = [
     Attack(
         "the database",
@@ -149,7 +148,8 @@ ATTACKS = [
         "me = os.getpid()\n"
         "for p in map(int, filter(str.isdigit, os.listdir('/proc'))):\n"
         "    try:\n"
-        "        if p not in (1, me) and 'madang-' + 'victim' in open(f'/proc/{p}/cmdline').read():\n"
+        "        name = open(f'/proc/{p}/cmdline').read()\n"
+        "        if p not in (1, me) and 'madang-' + 'victim' in name:\n"
         "            os.kill(p, signal.SIGCONT); print('STOLEN')\n"
         "    except OSError: pass",
         (without("--unshare-pid"),),
@@ -198,8 +198,7 @@ ATTACKS = [
     ),
     Attack(
         "the kernel's keys",
-        "import ctypes\n"
-        "print('STOLEN' if ctypes.CDLL(None).syscall(250, 0, -3, 1) != -1 else '')",
+        "import ctypes\nprint('STOLEN' if ctypes.CDLL(None).syscall(250, 0, -3, 1) != -1 else '')",
         no_filter=True,
     ),
 ]
