@@ -40,8 +40,12 @@ class _OpenFileResponse(web.FileResponse):
     def __init__(self, descriptor: int, headers: Mapping[str, str], whole: bool) -> None:
         super().__init__(f"/proc/self/fd/{descriptor}", headers=headers, chunk_size=2**18)
         self._whole = whole
+        self._sent = False
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        if self._sent:  # the application prepares what a handler returns once more
+            return self._payload_writer
+        self._sent = True
         if self._whole and "Range" in request.headers:
             headers = CIMultiDict(request.headers)
             del headers["Range"]

@@ -41,7 +41,7 @@ Authorize = Callable[[web.Request, Permission, Resource], Awaitable[Grant]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
 
-PATTERNS = ("/files/{project}/{folder}", "/files/{project}/{folder}/{path:.*}")
+PATTERNS = ("/files/{project}/{folder}", r"/files/{project}/{folder}/{path:[\s\S]*}")
 _BODY_BYTES = 2**16
 
 

@@ -187,7 +187,7 @@ def _load(access: FolderAccess, upload_id: str) -> staging.UploadState:
 
 def _offset(request: web.Request) -> int:
     given = request.query.get("offset", "")
-    if not given.isascii() or not given.isdigit() or len(given) > 18:
+    if not given.isascii() or not given.isdigit() or len(given) > 19 or int(given) >= 2**63:
         raise InvalidInput(f"offset can't be {given!r}", field="offset")
     return int(given)
 
@@ -196,6 +196,6 @@ def _modified_ns(request: web.Request) -> int | None:
     given = request.headers.get(MODIFIED_HEADER)
     if given is None:
         return None
-    if not given.isascii() or not given.isdigit() or len(given) > 18:
+    if not given.isascii() or not given.isdigit() or len(given) > 19 or int(given) >= 2**63:
         raise InvalidInput(f"{MODIFIED_HEADER} can't be {given!r}", field=MODIFIED_HEADER)
     return int(given)
