@@ -54,15 +54,11 @@ class Server:
         self._handler = handler
         self._max_body_bytes = max_body_bytes
         self._socket = socket.create_server(address, backlog=512)
+        self.port: int = self._socket.getsockname()[1]
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._idle: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
-
-    @property
-    def port(self) -> int:
-        port: int = self._socket.getsockname()[1]
-        return port
 
     def serve(self) -> None:
         while not self._stopping.is_set():
