@@ -6,6 +6,7 @@ tests in which the database does not matter.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,11 +31,15 @@ from tests.postgres import PostgresServer, find_postgres
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     binaries = find_postgres()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    with PostgresServer.started(binaries, tmp_path_factory.mktemp("postgres")) as server:
+    # Not in pytest's folder: each new run closes that to other users, such as postgres.
+    with (
+        tempfile.TemporaryDirectory(prefix="madang-postgres-") as folder,
+        PostgresServer.started(binaries, Path(folder)) as server,
+    ):
         yield server
 
 

@@ -34,10 +34,19 @@ Context = Annotated[ServerContext, Depends(server_context)]
 
 
 async def authenticate(request: Request, context: Context) -> Principal:
-    """Whose request it is: a bearer token's. Raises Unauthenticated."""
+    """Whose request it is: a bearer token's, or the portal's cookie's.
+
+    Raises Unauthenticated; Forbidden for a request by cookie that another page may have made.
+    """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return await authenticate_token(context, token.strip())
+    if word := request.cookies.get(SESSION_COOKIE):
+        principal = await authenticate_session(context, word)
+        if request.method not in _READING:
+            check_same_origin(request, context)
+            _check_csrf(request, context, principal)
+        return principal
     raise Unauthenticated("you are not logged in", hint="`madang login`, or log in to the portal.")
 
 

@@ -97,6 +97,8 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
 
 def is_our_host(header: str, allowed: frozenset[str]) -> bool:
     """Whether a Host header (name and perhaps port) is one of ours, or a bare address."""
+    if "@" in header:
+        return False
     try:
         name = urlsplit(f"//{header}").hostname or ""
     except ValueError:

@@ -69,7 +69,10 @@ class Database:
             max_overflow=_POOL_SIZE,
             pool_pre_ping=True,
         )
-        return cls(engine, engine, one_writer=False)
+        reader = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        return cls(engine, reader, one_writer=False)
 
     @classmethod
     def from_setting(cls, setting: str, sqlite_path: Path, *, durable: bool = True) -> Database:

@@ -424,9 +424,9 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_workloads_environment_id"), ["environment_id"], unique=False
         )
-        batch_op.create_index("ix_workloads_kind_id", ["kind", "id"], unique=False)
+        batch_op.create_index("ix_workloads_kind_id", ["kind", "id", "name"], unique=False)
         batch_op.create_index(
-            "ix_workloads_kind_project_id", ["kind", "project_id", "id"], unique=False
+            "ix_workloads_kind_project_id", ["kind", "project_id", "id", "name"], unique=False
         )
         batch_op.create_index(
             "ix_workloads_kind_project_state_id",
