@@ -61,9 +61,7 @@ async def test_errors_are_mlflows(sqlite_people: People) -> None:
         ("DELETE", f"{API}/runs/get"),
     ],
 )
-async def test_the_rest_is_not_implemented(
-    sqlite_people: People, method: str, path: str
-) -> None:
+async def test_the_rest_is_not_implemented(sqlite_people: People, method: str, path: str) -> None:
     async with sqlite_people.client("member") as member:
         await refused(await member.request(method, path), 501, "NOT_IMPLEMENTED")
     async with sqlite_people.client(None) as nobody:

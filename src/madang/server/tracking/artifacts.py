@@ -240,7 +240,11 @@ def _make_directories(root: int, path: bytes) -> int:
 def _list(top: Path, relative: bytes) -> list[ArtifactEntry]:
     entries = []
     try:
-        with opened_root(top) as root, opened(root, relative, DIRECTORY) as directory:
+        with (
+            translated(relative),
+            opened_root(top) as root,
+            opened(root, relative, DIRECTORY) as directory,
+        ):
             for name in os.listdir(directory):
                 if os.fsencode(name).startswith(_PART_PREFIX):
                     continue
@@ -249,7 +253,7 @@ def _list(top: Path, relative: bytes) -> list[ArtifactEntry]:
                     is_folder = stat.S_ISDIR(found.st_mode)
                     size_bytes = 0 if is_folder else found.st_size
                     entries.append(ArtifactEntry(name, is_folder, size_bytes))
-    except (FileNotFoundError, NotADirectoryError):
+    except (NotFound, InvalidInput):  # not there, or not a folder
         return []
     return sorted(entries, key=lambda entry: entry.name)
 

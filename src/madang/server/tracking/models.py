@@ -103,11 +103,11 @@ async def resolve_model(
 def split_ref(ref: str) -> tuple[str, int | None, str | None]:
     """`(name, version, alias)` of a reference to a model version; at most one of the last two."""
     text = ref.removeprefix("models:/")
-    name, separator, alias = text.partition("@")
-    if separator and name and alias:
+    name, at, alias = text.partition("@")
+    if at and name and alias:
         return name, None, alias
-    name, separator, version = text.partition("/")
-    if name and not separator:
+    name, slash, version = text.partition("/")
+    if name and not slash and not at:
         return name, None, None
     if name and version.isdecimal() and len(version) < 19:
         return name, int(version), None
