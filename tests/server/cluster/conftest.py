@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,10 +106,16 @@ class Node:
                 if descriptor is not None:
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
                     os.close(descriptor)
-            for pid in cgroups.pids(plan["cgroups"]):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            deadline_s = time.monotonic() + 5
+            while (pids := cgroups.pids(plan["cgroups"])) and time.monotonic() < deadline_s:
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.005)
             cgroups.remove(plan["cgroups"])
+            for group in plan["cgroups"].values():
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.dirname(group))
 
 
 @pytest.fixture

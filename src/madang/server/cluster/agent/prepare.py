@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class Preparer:
             return ""
         path = self.paths.tasks / f".seccomp-{sandbox.name}"
         if not path.exists() or path.read_bytes() != program:
-            temporary = path.with_suffix(f".{os.getpid()}")
+            temporary = path.with_suffix(f".{threading.get_ident()}")
             temporary.write_bytes(program)
             temporary.rename(path)
         return str(path)

@@ -25,6 +25,7 @@ _STARTS_AT_ONCE = 4
 _FIRST_RETRY_S = 0.05
 _LAST_RETRY_S = 5.0
 _GIVE_UP_LAUNCHING = 5
+_MEASURE_EVERY_S = 1.0
 
 logger = logging.getLogger("madang.agent")
 
@@ -42,6 +43,8 @@ class _Task:
     isolation: dict[str, str] = field(default_factory=dict)
     groups: cgroups.Groups = field(default_factory=dict)
     scratch_removed: bool = False
+    usage: dict[str, float] = field(default_factory=dict)
+    measured_s: float = 0.0
 
 
 class Tasks:
@@ -303,7 +306,7 @@ class Tasks:
             self._threads.submit(action)
 
     def _report(self, task: _Task) -> TaskReport:
-        usage = cgroups.usage(task.groups) if task.exit is None else {}
+        self._measure(task)
         if task.exit is not None:
             phase = "exited"
         else:
@@ -314,9 +317,18 @@ class Tasks:
             started_at=task.started_at,
             exit=task.exit,
             isolation=task.isolation,
-            memory_bytes=int(usage.get("memory_bytes", 0)),
-            cpu_s=usage.get("cpu_s", 0.0),
+            memory_bytes=int(task.usage.get("memory_bytes", 0)),
+            cpu_s=task.usage.get("cpu_s", 0.0),
         )
+
+    def _measure(self, task: _Task) -> None:
+        """What it uses, looked up at most once a second: reports may follow each other fast."""
+        now_s = time.monotonic()
+        if task.exit is not None:
+            task.usage = {}
+        elif now_s >= task.measured_s + _MEASURE_EVERY_S:
+            task.measured_s = now_s
+            task.usage = cgroups.usage(task.groups)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tasks)
