@@ -52,6 +52,14 @@ async def list_entries(
     return Page(listed.entries, listed.next_cursor)
 
 
+@router.get("/entry", dependencies=[permit(Permission.FOLDERS_READ)])
+async def get_entry(
+    folder: str, context: Context, actor: Actor, path: PathQuery, project: ProjectQuery = None
+) -> Entry:
+    """One file or directory, described."""
+    return await browse.get_entry(context, actor, project, folder, path)
+
+
 @router.post("/directories", status_code=201, dependencies=[permit(Permission.FOLDERS_WRITE)])
 async def make_directory(
     folder: str,

@@ -155,7 +155,7 @@ def _member(entry: tarfile.TarInfo, target: bytes) -> _Member | None:
     if not parts:
         return None
     path = b"/".join([*([target] if target else []), *parts])
-    mtime_ns = min(max(int(entry.mtime * 1e9), 0), 2**62)
+    mtime_ns = _mtime_ns(entry)
     if entry.isdir():
         return _Member(tarfile.DIRTYPE, path, 0, False, mtime_ns)
     if entry.isreg():
@@ -169,6 +169,14 @@ def _member(entry: tarfile.TarInfo, target: bytes) -> _Member | None:
         field="body",
         hint="Pack without devices, hard links and links that lead elsewhere.",
     )
+
+
+def _mtime_ns(entry: tarfile.TarInfo) -> int:
+    """The exact time where the archive has it; tarfile itself rounds to a float."""
+    seconds, _, fraction = entry.pax_headers.get("mtime", "").partition(".")
+    if seconds.isdigit() and len(seconds) < 11 and (fraction.isdigit() or not fraction):
+        return int(seconds) * 10**9 + int((fraction + "0" * 9)[:9])
+    return int(min(max(entry.mtime, 0), 2**33)) * 10**9
 
 
 def _stays_inside(path: bytes, link: bytes) -> bool:
@@ -263,7 +271,8 @@ def _add(archive: tarfile.TarFile, path: str, directory: int, is_directory: bool
     name = path.rpartition("/")[2]
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     entry = tarfile.TarInfo(path)
-    entry.mtime = status.st_mtime_ns / 1e9
+    seconds, fraction = divmod(max(status.st_mtime_ns, 0), 10**9)
+    entry.pax_headers = {"mtime": f"{seconds}.{fraction:09d}"}
     entry.mode = stat.S_IMODE(status.st_mode) & 0o777
     if is_directory:
         entry.type = tarfile.DIRTYPE

@@ -54,6 +54,15 @@ async def list_entries(
     return await _in_thread(access, given, work)
 
 
+async def get_entry(
+    context: ServerContext, principal: Principal, project: str | None, folder: str, path: str
+) -> Entry:
+    """One file or directory. Raises NotFound."""
+    access = await _access(context, principal, project, folder, write=False)
+    given = from_wire(path)
+    return await _in_thread(access, given, lambda place: describe(place, given))
+
+
 async def make_directory(
     context: ServerContext, principal: Principal, project: str | None, folder: str, path: str
 ) -> Entry:
