@@ -174,3 +174,16 @@ class MetricSeries:
     rank: int
     attempt: int
     points: list[MetricPoint]
+
+
+@dataclass(frozen=True, slots=True)
+class JobLog:
+    """A part of a task's log. `next_offset` (bytes) is where to go on; `ended`: it stops there."""
+
+    task_id: str
+    rank: int
+    attempt: int
+    offset: int
+    next_offset: int
+    text: str
+    ended: bool

@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
-from madang.core.errors import MadangError
+from madang.core.errors import MadangError, Unavailable
 from madang.server.api.app import create_app
 from madang.server.api.front import Front
+from madang.server.cluster import controller as cluster
 from madang.server.context import ServerContext
 from madang.server.db.migrate import migrate
 from madang.server.environments import controller as environments
@@ -26,7 +28,13 @@ from madang.server.listeners import listen
 from madang.server.logs import configure_logs
 from madang.server.settings import check_exposure, load_settings
 from madang.server.storage import controller as storage
-from madang.server.workloads.service import task_is_live
+from madang.server.workloads import controller as workloads
+from madang.server.workloads import readiness
+from madang.server.workloads.service import (
+    task_is_live,
+    users_of_environment,
+    users_of_folder,
+)
 
 log = structlog.get_logger()
 
@@ -34,6 +42,9 @@ CONTROLLERS: list[Callable[[ServerContext], Awaitable[None]]] = [
     identity.run,
     environments.run,
     storage.run,
+    cluster.run,
+    workloads.run,
+    readiness.run,
 ]
 """The loops; each runs until it is cancelled, and is started again when it fails."""
 
@@ -53,6 +64,8 @@ async def run(inherited: Sequence[int] = ()) -> None:
         context = ServerContext.from_settings(settings)
         stack.push_async_callback(context.close)
         context.task_is_live = task_is_live
+        context.environment_users = users_of_environment
+        context.folder_users = users_of_folder
         context.paths.create()
         await migrate(context.db, context.telemetry)
         await prepare_installation(context)
@@ -73,6 +86,9 @@ def main() -> int:
     except MadangError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
+    except DBAPIError as error:
+        print(f"Error: the database can't be used: {error.orig}", file=sys.stderr)
+        return Unavailable.exit_code
     return 0
 
 

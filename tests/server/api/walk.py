@@ -9,11 +9,17 @@ again and again on one database and makes a new object each time (`random_word()
 from __future__ import annotations
 
 import inspect
+import io
+import tarfile
 from collections.abc import Callable
 from typing import Any
 
 from madang.core.ids import random_word
+from madang.schemas.jobs import JobCreate
+from madang.server.cluster import service as cluster
+from madang.server.cluster.protocol import PROTOCOL_VERSION, NodeInventory, NodeReport
 from madang.server.identity import api_tokens
+from madang.server.workloads import jobs, queues
 from tests.conftest import People
 
 Maker = Callable[[People], Any]
@@ -36,7 +42,38 @@ async def _token(people: People) -> str:
     return token.row.id
 
 
+async def _job(people: People) -> str:
+    member = await people.principal("member")
+    row = await jobs.create_job(people.context, member, JobCreate(["true"], project="vision"))
+    return row.id
+
+
+async def _queue(people: People) -> str:
+    admin = await people.principal("admin")
+    row = await queues.create_queue(people.context, admin, "vision", random_word())
+    return row.id
+
+
+async def _node(people: People) -> str:
+    inventory = NodeInventory("localhost", 4000, 8 * 2**30)
+    report = NodeReport(PROTOCOL_VERSION, "boot", "agent", inventory, (), 0)
+    await cluster.sync(people.context, "walked", report)
+    return "walked"
+
+
+def _tar(people: People) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("empty.py"))
+    return {"content": buffer.getvalue(), "params": {"project": "vision"}}
+
+
 PATH_VALUES: dict[str, Maker] = {
+    "jobs.job": _job,
+    "queues.queue": _queue,
+    "nodes.node": _node,
+    "internal.node": lambda people: "walked",
+    "internal.task": lambda people: "task-of-nobody",
     "project": lambda people: "vision",
     "user": lambda people: "viewer",
     "tokens.token": _token,
@@ -45,6 +82,12 @@ PATH_VALUES: dict[str, Maker] = {
 slashes only for parameters declared as paths."""
 
 REQUESTS: dict[str, Maker] = {
+    "POST /api/v1/jobs": lambda people: {"json": {"command": ["true"], "project": "vision"}},
+    "POST /api/v1/code": _tar,
+    "POST /internal/v1/tasks/{task}/reports": lambda people: {
+        "json": {"attempt": 1, "offset": 0, "lines": []}
+    },
+    "POST /api/v1/queues": lambda people: {"json": {"name": random_word(), "project": "vision"}},
     "POST /api/v1/projects": lambda people: {"json": {"name": "walked"}},
     "PATCH /api/v1/projects/{project}": lambda people: {"json": {"description": "walked"}},
     "PUT /api/v1/projects/{project}/members/{user}": lambda people: {"json": {"role": "viewer"}},

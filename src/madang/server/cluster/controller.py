@@ -98,7 +98,8 @@ async def _give_up_tasks(context: ServerContext, node_id: str) -> None:
             grace_s = context.settings.grace_s if spec.grace_s is None else spec.grace_s
             node = await session.scalar(
                 select(NodeRow).where(
-                    NodeRow.id == node_id, NodeRow.lease_expires_at < from_now(-grace_s - _MARGIN_S)
+                    NodeRow.id == node_id,
+                    NodeRow.lease_expires_at < from_now(-grace_s - _MARGIN_S),
                 )
             )
             task = await session.get(TaskRow, task_id, populate_existing=True)

@@ -77,6 +77,7 @@ class ResolvedInputs:
         found: dict[tuple[str, str], str] = {}
         for dataset in self.datasets:
             found[("dataset_version", dataset.version_id)] = dataset.ref
+            found[("folder", dataset.mount.folder_id)] = dataset.mount.name
         for mount in self.mounts:
             found[("folder", mount.folder_id)] = mount.name
         if spec.code:

@@ -18,13 +18,13 @@ from madang.server.cluster.tables import NodeRow
 from madang.server.context import ServerContext
 from madang.server.identity.os_users import task_user
 from madang.server.identity.principal import Principal
-from madang.server.identity.tables import UserRow
+from madang.server.identity.tables import ProjectRow, UserRow
 from madang.server.workloads import supervisor
 from madang.server.workloads.history import announce_workload, lock_workload, record_event
 from madang.server.workloads.inputs import resolve_inputs
 from madang.server.workloads.queues import resolve_queue
 from madang.server.workloads.spec import WorkloadSpec, check_spec
-from madang.server.workloads.tables import TaskRow, WorkloadRow
+from madang.server.workloads.tables import TaskRow, WorkloadInputRow, WorkloadRow
 
 _ID_PREFIX = {WorkloadKind.JOB: "job", WorkloadKind.SESSION: "ses", WorkloadKind.SERVICE: "svc"}
 
@@ -199,6 +199,31 @@ async def task_is_live(session: AsyncSession, task_id: str) -> bool:
     return found is not None and found[0] is None
 
 
+async def users_of_environment(session: AsyncSession, environment_id: str) -> list[str]:
+    """What runs, or waits to run, in an environment: `job train`."""
+    rows = await session.execute(
+        select(WorkloadRow.kind, WorkloadRow.name)
+        .where(WorkloadRow.environment_id == environment_id, WorkloadRow.ended_at.is_(None))
+        .order_by(WorkloadRow.id)
+    )
+    return [f"{kind} {name}" for kind, name in rows]
+
+
+async def users_of_folder(session: AsyncSession, folder_id: str) -> list[str]:
+    """What runs, or waits to run, with a folder mounted: `job train`."""
+    rows = await session.execute(
+        select(WorkloadRow.kind, WorkloadRow.name)
+        .join(WorkloadInputRow, WorkloadInputRow.workload_id == WorkloadRow.id)
+        .where(
+            WorkloadInputRow.kind == "folder",
+            WorkloadInputRow.input_id == folder_id,
+            WorkloadRow.ended_at.is_(None),
+        )
+        .order_by(WorkloadRow.id)
+    )
+    return [f"{kind} {name}" for kind, name in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class LiveApp:
     """A replica whose app can be reached now."""
@@ -241,3 +266,12 @@ async def user_names(session: AsyncSession, user_ids: set[str]) -> dict[str, str
     """Id → name."""
     rows = await session.execute(select(UserRow.id, UserRow.name).where(UserRow.id.in_(user_ids)))
     return {user_id: name for user_id, name in rows}
+
+
+async def project_names(context: ServerContext, project_ids: set[str]) -> dict[str, str]:
+    """Id → name."""
+    async with context.db.read() as session:
+        rows = await session.execute(
+            select(ProjectRow.id, ProjectRow.name).where(ProjectRow.id.in_(project_ids))
+        )
+        return {project_id: name for project_id, name in rows}

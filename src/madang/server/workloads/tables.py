@@ -34,11 +34,12 @@ class WorkloadRow(Base):
 
     __tablename__ = "workloads"
     __table_args__ = (
-        # One index for each way that lists are filtered; all end with the id that pages them.
-        Index("ix_workloads_kind_id", "kind", "id"),
+        # One index for each way that lists are filtered; in all of them the id, which pages them,
+        # follows what is equal. With the name behind it a search by name reads the index alone.
+        Index("ix_workloads_kind_id", "kind", "id", "name"),
         Index("ix_workloads_kind_state_id", "kind", "state", "id"),
         Index("ix_workloads_kind_user_id", "kind", "user_id", "id"),
-        Index("ix_workloads_kind_project_id", "kind", "project_id", "id"),
+        Index("ix_workloads_kind_project_id", "kind", "project_id", "id", "name"),
         Index("ix_workloads_kind_project_state_id", "kind", "project_id", "state", "id"),
         Index("ix_workloads_kind_project_user_id", "kind", "project_id", "user_id", "id"),
         Index("ix_workloads_project_name", "project_id", "name"),

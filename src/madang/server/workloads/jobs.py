@@ -1,0 +1,231 @@
+"""Jobs: what people ask for, as workloads and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang.core.errors import InvalidInput
+from madang.core.permissions import Permission
+from madang.core.resources import Resources
+from madang.core.states import WorkloadKind, WorkloadState
+from madang.schemas.jobs import JobCreate, JobMount
+from madang.server.context import ServerContext
+from madang.server.identity.principal import Principal
+from madang.server.identity.projects import resolve_project
+from madang.server.identity.tables import ProjectRow, UserRow
+from madang.server.workloads import service
+from madang.server.workloads.listing import Filters, list_workloads
+from madang.server.workloads.spec import (
+    MAX_REPLICAS,
+    MountSpec,
+    RetryPolicy,
+    RoleSpec,
+    WorkloadSpec,
+)
+from madang.server.workloads.tables import QueueRow, TaskRow, WorkloadRow
+
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+_INTERPRETERS = re.compile(r"(python[0-9.]*|bash|sh|torchrun|accelerate|env|uv|run|launch|-.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Ids → names, of what rows refer to."""
+
+    projects: dict[str, str]
+    users: dict[str, str]
+    queues: dict[str, str]
+
+
+async def create_job(
+    context: ServerContext, principal: Principal, request: JobCreate
+) -> WorkloadRow:
+    """Submit a job. Raises InvalidInput, NotFound, Forbidden."""
+    async with context.db.transaction() as session:
+        project = await resolve_project(session, principal, request.project)
+        spec = to_spec(request, project.id, principal.user_id)
+        parent = await _parent(session, principal)
+        return await service.submit_in(
+            context, session, principal, replace(spec, parent_id=parent)
+        )
+
+
+async def check_may_run(context: ServerContext, principal: Principal, project: str | None) -> None:
+    """Raises NotFound or Forbidden unless she may run jobs in the project."""
+    async with context.db.read() as session:
+        found = await resolve_project(session, principal, project)
+    principal.require(Permission.JOBS_WRITE, found.id)
+
+
+async def clone_job(context: ServerContext, principal: Principal, job: str) -> WorkloadRow:
+    """The same again, as a new job of hers: names are looked up anew."""
+    async with context.db.transaction() as session:
+        row = await service.find_workload(
+            session, principal, Permission.JOBS_READ, job, kind=WorkloadKind.JOB
+        )
+        spec = WorkloadSpec.from_json(row.spec)
+        again = replace(spec, user_id=principal.user_id, parent_id=None)
+        return await service.submit_in(context, session, principal, again)
+
+
+async def cancel_job(context: ServerContext, principal: Principal, job: str) -> WorkloadRow:
+    """Ask for a job's end; safe to repeat."""
+    async with context.db.transaction() as session:
+        row = await service.find_workload(
+            session, principal, Permission.JOBS_WRITE, job, kind=WorkloadKind.JOB
+        )
+        return await service.cancel_in(context, session, principal.name, row.id)
+
+
+async def list_jobs(
+    context: ServerContext,
+    principal: Principal,
+    *,
+    kind: WorkloadKind = WorkloadKind.JOB,
+    project: str | None,
+    states: Collection[WorkloadState],
+    user: str | None,
+    queue: str | None,
+    name: str | None,
+    limit: int,
+    cursor: str | None,
+) -> tuple[Sequence[WorkloadRow], Names]:
+    """Workloads that she sees, newest first; one more than `limit` when there are more."""
+    async with context.db.read() as session:
+        projects: Collection[str] | None = principal.visible_projects
+        if project is not None:
+            found = await resolve_project(session, principal, project)
+            principal.require(Permission.JOBS_READ, found.id)
+            projects = {found.id}
+        filters = Filters(
+            kind=kind,
+            projects=projects,
+            states=frozenset(states),
+            user_id=await _user_id(session, principal, user),
+            queue_id=queue or "",
+            name=name or "",
+        )
+        rows = await list_workloads(session, filters, limit=limit, cursor=cursor)
+        return rows, await names_of(session, rows)
+
+
+async def names_of(session: AsyncSession, rows: Sequence[WorkloadRow]) -> Names:
+    """The names that lists show instead of ids."""
+    projects = await session.execute(
+        select(ProjectRow.id, ProjectRow.name).where(
+            ProjectRow.id.in_({row.project_id for row in rows})
+        )
+    )
+    queues = await session.execute(
+        select(QueueRow.id, QueueRow.name).where(QueueRow.id.in_({row.queue_id for row in rows}))
+    )
+    return Names(
+        {project_id: name for project_id, name in projects},
+        await service.user_names(session, {row.user_id for row in rows}),
+        {queue_id: name for queue_id, name in queues},
+    )
+
+
+def to_spec(request: JobCreate, project_id: str, user_id: str) -> WorkloadSpec:
+    """Raises InvalidInput."""
+    most = request.replicas if request.replicas_max is None else request.replicas_max
+    if not request.replicas <= most <= MAX_REPLICAS:
+        raise InvalidInput(
+            f"replicas can't be {request.replicas}..{most}",
+            field="replicas_max",
+            hint="Write N, or MIN..MAX with MIN not above MAX.",
+        )
+    command = tuple(request.command)
+    worker = RoleSpec(
+        replicas_min=request.replicas,
+        replicas_max=most,
+        resources=Resources.parse(request.resources),
+        command=command,
+    )
+    return WorkloadSpec(
+        kind=WorkloadKind.JOB,
+        name=request.name or name_from(command),
+        project_id=project_id,
+        user_id=user_id,
+        roles=(worker,),
+        environment=request.environment,
+        mounts=tuple(
+            MountSpec(folder=mount.folder, target=mount.target, read_only=mount.read_only)
+            for mount in request.mounts
+        ),
+        datasets=tuple(request.datasets),
+        environment_variables=dict(request.environment_variables),
+        code=request.code,
+        working_directory=request.working_directory,
+        retry=RetryPolicy(
+            count=request.retries,
+            backoff_s=request.retry_backoff_s,
+            exit_codes=tuple((low, high) for low, high in request.retry_exit_codes),
+        ),
+        time_limit_s=request.time_limit_s,
+        grace_s=request.grace_s,
+        priority=request.priority,
+        queue=request.queue,
+        on_node_lost=request.on_node_lost,
+        labels=dict(request.labels),
+    )
+
+
+def to_request(spec: WorkloadSpec, project: str) -> JobCreate:
+    """What to ask for to get the same again."""
+    role = spec.roles[0]
+    return JobCreate(
+        command=list(role.command),
+        name=spec.name,
+        project=project,
+        queue=spec.queue,
+        priority=spec.priority,
+        resources=dict(role.resources.to_request()),
+        replicas=role.replicas_min,
+        replicas_max=role.replicas_max if role.replicas_max != role.replicas_min else None,
+        environment=spec.environment,
+        mounts=[JobMount(mount.folder, mount.target, mount.read_only) for mount in spec.mounts],
+        datasets=list(spec.datasets),
+        environment_variables=dict(spec.environment_variables),
+        code=spec.code,
+        working_directory=spec.working_directory,
+        retries=spec.retry.count,
+        retry_backoff_s=spec.retry.backoff_s,
+        retry_exit_codes=list(spec.retry.exit_codes),
+        time_limit_s=spec.time_limit_s,
+        grace_s=spec.grace_s,
+        on_node_lost=spec.on_node_lost,
+        labels=dict(spec.labels),
+    )
+
+
+def name_from(command: Sequence[str]) -> str:
+    """A name for a job that was given none: `python src/train.py --lr 1` is `train`."""
+    words = [word for word in command if not _INTERPRETERS.fullmatch(word)]
+    word = (words or list(command))[0].rsplit("/", 1)[-1].lower()
+    stem = word.rsplit(".", 1)[0] if "." in word[1:] else word
+    return _NOT_IN_NAMES.sub("-", stem)[:40].strip("-") or "job"
+
+
+async def _parent(session: AsyncSession, principal: Principal) -> str | None:
+    """A job that is submitted by a task of another one is its child."""
+    if principal.task_id is None:
+        return None
+    return await session.scalar(select(TaskRow.workload_id).where(TaskRow.id == principal.task_id))
+
+
+async def _user_id(session: AsyncSession, principal: Principal, user: str | None) -> str:
+    """The id of a user by name or id (`me`: who asks). A name that nobody has matches nothing."""
+    if not user:
+        return ""
+    if user == "me":
+        return principal.user_id
+    found = await session.scalar(
+        select(UserRow.id).where(or_(UserRow.id == user, UserRow.name == user))
+    )
+    return found or user
