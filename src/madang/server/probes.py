@@ -10,14 +10,15 @@ from typing import Any
 from madang.core.settings import Settings
 from madang.server.paths import StatePaths
 
-_CONTROL_TIMEOUT_S = 2.0
+_ANSWER_TIMEOUT_S = 10.0
+_PROBE_TIMEOUT_S = 0.5
 _TAIL_LINES = 12
 
 
 def answers(server: str, settings: Settings, paths: StatePaths) -> bool:
     """Whether `control`, `gateway` or `agent` is there for its work."""
     if server == "control":
-        return ask(paths, "GET", "/internal/v1/healthz") is not None
+        return ask(paths, "GET", "/internal/v1/healthz", timeout_s=_PROBE_TIMEOUT_S) is not None
     if server == "gateway":
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -25,14 +26,20 @@ def answers(server: str, settings: Settings, paths: StatePaths) -> bool:
     return _connects(socket.AF_UNIX, str(paths.agent_socket))
 
 
-def ask(paths: StatePaths, method: str, path: str, token: str = "") -> dict[str, Any] | None:
+def ask(
+    paths: StatePaths,
+    method: str,
+    path: str,
+    token: str = "",
+    timeout_s: float = _ANSWER_TIMEOUT_S,
+) -> dict[str, Any] | None:
     """Control's JSON answer over its Unix socket; None without one, or for an error."""
     request = [f"{method} {path} HTTP/1.0", "Host: localhost", "Content-Length: 0"]
     if token:
         request.append(f"Authorization: Bearer {token}")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_CONTROL_TIMEOUT_S)
+            connection.settimeout(timeout_s)
             connection.connect(str(paths.control_socket))
             connection.sendall("\r\n".join([*request, "", ""]).encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -65,7 +72,7 @@ def log_tail(paths: StatePaths, server: str) -> str:
 
 def _connects(family: socket.AddressFamily, address: Any) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as connection:
-        connection.settimeout(0.2)
+        connection.settimeout(_PROBE_TIMEOUT_S)
         try:
             connection.connect(address)
         except OSError:

@@ -32,6 +32,7 @@ _STOP_WITHIN_S = 15.0
 _STEADY_AFTER_S = 30.0
 _LONGEST_PAUSE_S = 30.0
 _TRIES_BEFORE_READY = 3
+_FIRST_SHELL_CODE = 126
 _PR_SET_PDEATHSIG = 1
 _SIGNALS = frozenset({signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
@@ -94,9 +95,10 @@ class Supervisor:
         while not self.stopping:
             self._keep_alive()
             for server in self.servers:
-                server.ready = server.ready or answers(server.name, self.settings, self.paths)
+                if server.process and not server.ready:
+                    server.ready = answers(server.name, self.settings, self.paths)
                 if not server.ready and server.failures >= _TRIES_BEFORE_READY:
-                    raise self._failed(server, "ended again and again")
+                    raise self._failed(server, "could not start")
             late = [server for server in self.servers if not server.ready]
             if not late:
                 return
@@ -125,11 +127,14 @@ class Supervisor:
             return False
         now = time.monotonic()
         server.failures = 0 if now - server.started_at > _STEADY_AFTER_S else server.failures + 1
+        if not server.ready and 1 < code < _FIRST_SHELL_CODE:  # it said itself why it can't
+            server.failures = _TRIES_BEFORE_READY
         pause_s = min(0.1 * 4**server.failures, _LONGEST_PAUSE_S) if server.failures > 1 else 0.0
         server.process, server.start_at = None, now + pause_s
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         when = f"in {pause_s:.0f} s" if pause_s >= 1 else "now"
-        self.say(f"{server.name} {how}; starting it again {when}.")
+        if server.ready or server.failures < _TRIES_BEFORE_READY:
+            self.say(f"{server.name} {how}; starting it again {when}.")
         return True
 
     def _start(self, server: Server) -> None:
