@@ -14,9 +14,6 @@ from madang.server.tracking.sql import chunks
 from madang.server.tracking.tables import ModelVersionRow, RunRow
 from madang.server.workloads.tables import WorkloadInputRow
 
-CHAIN = tuple(LineageKind)
-"""The kinds in the order of the chain: each is made from the one before."""
-
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -61,3 +58,6 @@ LINKS: dict[LineageKind, Link] = {
     LineageKind.MODEL_VERSION: Link(ModelVersionRow.run_id, ModelVersionRow.id),
 }
 """For each kind how it hangs on the one before."""
+
+CHAIN = (LineageKind.DATASET_VERSION, *LINKS)
+"""The kinds in the order of the chain: each is made from the one before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from madang.core.errors import InvalidInput
+from madang.core.errors import NotFound
 from madang.schemas.lineage import LineageChain, LineageEdge, LineageKind
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
@@ -23,8 +23,9 @@ async def trace(
 
     Raises NotFound, Forbidden, InvalidInput when the reference can't be read.
     """
-    if "\0" in ref:
-        raise InvalidInput(f"{ref!r} does not name a {kind.value.replace('_', ' ')}")
+    if kind not in CHAIN or "\0" in ref:
+        what = kind.value.replace("_", " ")
+        raise NotFound(f"there is no {what} {ref!r}, or none that you may see", field=kind.value)
     async with context.db.read() as session:
         subject = await nodes.find(session, principal, kind, ref, project)
         place = CHAIN.index(kind)
