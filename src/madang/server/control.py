@@ -26,6 +26,7 @@ from madang.server.identity import controller as identity
 from madang.server.identity.bootstrap import prepare_installation
 from madang.server.listeners import listen
 from madang.server.logs import configure_logs
+from madang.server.serving import controller as serving
 from madang.server.settings import check_exposure, load_settings
 from madang.server.storage import controller as storage
 from madang.server.workloads import controller as workloads
@@ -45,6 +46,7 @@ CONTROLLERS: list[Callable[[ServerContext], Awaitable[None]]] = [
     cluster.run,
     workloads.run,
     readiness.run,
+    serving.run,
 ]
 """The loops; each runs until it is cancelled, and is started again when it fails."""
 

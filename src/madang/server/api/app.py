@@ -8,12 +8,14 @@ import madang
 from madang.server.api import (
     auth,
     datasets,
+    endpoints,
     environments,
     events,
     experiments,
     folder_files,
     folders,
     health,
+    internal_gateway,
     internal_nodes,
     jobs,
     lineage,
@@ -39,6 +41,8 @@ API_PREFIX = "/api/v1"
 ROUTERS: list[APIRouter] = [
     auth.router,
     datasets.router,
+    endpoints.router,
+    endpoints.ticket_router,
     environments.router,
     events.router,
     experiments.router,
@@ -62,6 +66,7 @@ ROUTERS: list[APIRouter] = [
 
 ROOT_ROUTERS: list[APIRouter] = [
     health.root_router,
+    internal_gateway.router,
     internal_nodes.router,
     mlflow.router,
 ]
