@@ -150,6 +150,8 @@ class FakeControl:
         task_id = request.match_info["task"]
         if request.headers["Authorization"] != f"Bearer token-of-{task_id}":
             return web.Response(status=401)
+        if task_id in self.seen and self.seen[task_id].phase == "exited":
+            return web.Response(status=401, text="the task of this token has ended")
         body = await request.json()
         known = self.reported.setdefault(task_id, [])
         assert body["offset"] <= len(known), "a gap"

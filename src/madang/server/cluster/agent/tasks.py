@@ -26,6 +26,7 @@ _FIRST_RETRY_S = 0.05
 _LAST_RETRY_S = 5.0
 _GIVE_UP_LAUNCHING = 5
 _MEASURE_EVERY_S = 1.0
+_LAST_REPORTS_S = 3.0
 
 logger = logging.getLogger("madang.agent")
 
@@ -43,6 +44,8 @@ class _Task:
     isolation: dict[str, str] = field(default_factory=dict)
     groups: cgroups.Groups = field(default_factory=dict)
     scratch_removed: bool = False
+    held_back: bool = False
+    tell_end_after_s: float | None = None
     usage: dict[str, float] = field(default_factory=dict)
     measured_s: float = 0.0
 
@@ -103,16 +106,36 @@ class Tasks:
             return
         before = (task.started_at, task.exit)
         task.started_at = task.started_at or task.folder.started_at()
-        task.exit = task.folder.exit()
-        if task.exit is not None:
+        exit_record = task.folder.exit()
+        if exit_record is not None and not self._holds_back(task):
+            task.exit = exit_record
             self._after_exit(task)
         if before != (task.started_at, task.exit):
             self._changed()
+
+    def _holds_back(self, task: _Task) -> bool:
+        """Whether the end waits to be told: control takes no reports of a task that has ended, so
+        the last ones go first. Once control is there they get a few seconds, no more."""
+        if not task.folder.has_unsent_reports:
+            return False
+        if task.tell_end_after_s is not None and time.monotonic() >= task.tell_end_after_s:
+            return False
+        task.held_back = True
+        return True
+
+    def _tell_held_back(self) -> None:
+        """Control has answered: from now on the shims have their few seconds."""
+        for task in self._tasks.values():
+            if task.held_back and task.tell_end_after_s is None:
+                task.tell_end_after_s = time.monotonic() + _LAST_REPORTS_S
+                loop = asyncio.get_running_loop()
+                loop.call_later(_LAST_REPORTS_S + 0.01, self.refresh, task.spec.task_id)
 
     # -- what should be --------------------------------------------------------------------
 
     def apply(self, orders: tuple[TaskOrder, ...]) -> None:
         """Act on the orders; those obeyed already change nothing."""
+        self._tell_held_back()
         wanted = {order.spec.task_id for order in orders}
         for order in orders:
             with _trouble_of(order.spec.task_id):
@@ -184,13 +207,15 @@ class Tasks:
             )
             self.refresh(task.spec.task_id)
             return
+        if task.folder.exists:
+            # For the next shim, should this one die; a full disk does not keep us from telling it.
+            with contextlib.suppress(OSError):
+                task.folder.order_stop()
         if task.shim is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(task.shim, signal.SIGUSR1)
         else:
             self._look_after(task)
-        if task.folder.exists:
-            task.folder.order_stop()  # should this shim die: for the next one
 
     def _look_after(self, task: _Task) -> None:
         """See to it that the task has a shim."""

@@ -41,6 +41,8 @@ def run(folder: str, ready: int) -> None:
         os.write(ready, bytes([_ALREADY_RUNNING]))
         return
     _replace_standard_files(folder)
+    # From when we can be found on, this signal is the order to stop, never our end.
+    signal.signal(signal.SIGUSR1, lambda number, frame: None)
     records.write_json(folder, records.SHIM, records.identity(os.getpid()), durable=False)
     os.write(ready, b"\0")
     os.close(ready)
@@ -100,7 +102,6 @@ class Supervisor:
         for end in (receive_stop, send_stop):
             end.setblocking(False)
         signal.set_wakeup_fd(send_stop.fileno())
-        signal.signal(signal.SIGUSR1, lambda number, frame: None)
         self._wakeup = (receive_stop, send_stop)
         self._loop.watch(receive_stop.fileno(), READ, lambda events: self._poked())
 
