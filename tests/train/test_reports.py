@@ -47,7 +47,7 @@ def test_a_report_is_a_line(address: Path) -> None:
         reporter.report(3, 1, {"loss": 0.5, "bad": float("nan")})
         (line,) = received(receiver)
         reporter.close()
-    assert abs(line.pop("at") - time.time()) < 60
+    assert abs(line.pop("time") - time.time()) < 60
     assert line == {"step": 3, "rank": 1, "metrics": {"loss": 0.5, "bad": "nan"}}
 
 

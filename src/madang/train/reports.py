@@ -2,7 +2,7 @@
 
 A report is one line of JSON in a datagram to the task's socket (`MADANG_REPORT_SOCKET`):
 
-    {"step": 12, "at": 1764000000.5, "rank": 0, "metrics": {"loss": 0.31}}
+    {"step": 12, "time": 1764000000.5, "rank": 0, "metrics": {"loss": 0.31}}
 
 The task's supervisor keeps it and brings it to the server, also when the server is away for a
 while. When even the supervisor is away, reports wait here, up to a bound; then the oldest are
@@ -46,7 +46,7 @@ class Reporter:
         """Send or keep a report; returns at once."""
         if not self._address:
             return
-        line: dict[str, object] = {"step": step, "at": time.time(), "rank": rank}
+        line: dict[str, object] = {"step": step, "time": time.time(), "rank": rank}
         line["metrics"] = {name: _plain(value) for name, value in metrics.items()}
         with self._lock:
             if len(self._waiting) >= self._max_waiting:
