@@ -66,7 +66,8 @@ def list_files(
 ) -> None:
     """Show what is in a directory: size, time and name."""
     with connect(project) as client:
-        entries, cursor = [], None
+        entries: list[Entry] = []
+        cursor = None
         while len(entries) < limit:
             page = client.folders.entries(
                 folder,

@@ -39,8 +39,8 @@ class Dataset(Sequence[Item]):
 
     def __init__(self, ref: str, *, variables: dict[str, str] | None = None) -> None:
         entry, rule = _find(ref, os.environ if variables is None else variables)
-        manifest = read_manifest(_existing(entry, "manifest"))
-        self._set(ref, manifest, _existing(entry, "root"), rule)
+        manifest = read_manifest(entry["manifest"])
+        self._set(ref, manifest, entry["root"], rule)
 
     @classmethod
     def open(
@@ -151,9 +151,3 @@ def _find(ref: str, variables: Any) -> tuple[dict[str, Any], dict[str, Any] | No
         hint=f"It has: {had}. Submit it with `--dataset {ref}`.",
     )
 
-
-def _existing(entry: dict[str, Any], key: str) -> str:
-    """The path inside the sandbox; without one, the path on the node."""
-    inside: str = entry[key]
-    outside = entry.get("sources", {}).get(key)
-    return outside if outside and not os.path.exists(inside) else inside

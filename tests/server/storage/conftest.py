@@ -45,9 +45,7 @@ class Files:
 
 
 def file_routes(people: People) -> list[web.RouteDef]:
-    async def authorize(
-        request: web.Request, permission: Permission, resource: Resource
-    ) -> Grant:
+    async def authorize(request: web.Request, permission: Permission, resource: Resource) -> Grant:
         context = people.context
         principal = await people.principal(request.headers.get("X-User", "member"))
         async with context.db.transaction() as session:

@@ -58,7 +58,9 @@ async def test_any_name_goes_in_and_comes_out(files: Files, name: bytes) -> None
 
 async def test_files_belong_to_who_sent_them_and_to_the_folder(files: Files) -> None:
     async with files.client() as client:
-        await client.put("/a/b.txt", content=b"x", headers={"X-Modified-Ns": "1700000000000000000"})
+        await client.put(
+            "/a/b.txt", content=b"x", headers={"X-Modified-Ns": "1700000000000000000"}
+        )
     status = (files.root / "a/b.txt").stat()
     assert stat.S_IMODE(status.st_mode) == 0o660
     assert stat.S_IMODE((files.root / "a").stat().st_mode) == 0o2770

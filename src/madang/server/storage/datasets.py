@@ -128,7 +128,6 @@ async def resolve_dataset(
         "version_id": version.id,
         "view": view.rule if view else None,
         "views": {row.name: row.rule for row in views},
-        "sources": {"root": f"{mount.source}{below}", "manifest": str(manifest)},
     }
     return ResolvedDataset(
         dataset.id,

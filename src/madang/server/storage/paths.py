@@ -234,9 +234,17 @@ def _walk(root: int, path: bytes, flags: int, mode: int) -> int:
                     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), os.fsdecode(path))
                 todo.extend(target.split(b"/")[::-1])
                 continue
-            if last:
-                return os.open(name or b".", flags | os.O_NOFOLLOW, mode, dir_fd=held[-1])
-            held.append(os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held[-1]))
+            try:
+                if last:
+                    return os.open(name or b".", flags | os.O_NOFOLLOW, mode, dir_fd=held[-1])
+                step = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                held.append(os.open(name, step, dir_fd=held[-1]))
+            except OSError as error:
+                became_link = error.errno in (errno.ELOOP, errno.ENOTDIR)
+                if not became_link or _link_target(held[-1], name) is None or links > _MAX_LINKS:
+                    raise
+                links += 1
+                todo.append(name)  # it was swapped for a link since we looked: look again
     finally:
         for descriptor in held:
             os.close(descriptor)
