@@ -19,14 +19,18 @@ app = typer.Typer(
 )
 
 NOUNS = {
+    "dataset": "madang.cli.datasets",
+    "endpoint": "madang.cli.endpoints",
     "environment": "madang.cli.environments",
     "experiment": "madang.cli.experiments",
+    "folder": "madang.cli.folder_files",
     "lineage": "madang.cli.lineage",
     "model": "madang.cli.models",
     "project": "madang.cli.projects",
     "run": "madang.cli.runs",
     "token": "madang.cli.tokens",
     "user": "madang.cli.users",
+    "volume": "madang.cli.volumes",
 }
 """Command groups and where they live. Each module has an `app` and imports the client only when a
 command runs, so that `madang --help` stays quick."""

@@ -9,7 +9,14 @@ import httpx
 
 import madang
 from madang.client.config import ClientConfig
-from madang.core.errors import ConnectionFailed, MadangError, error_from_problem
+from madang.core.errors import (
+    ConnectionFailed,
+    InvalidInput,
+    MadangError,
+    NotFound,
+    Unavailable,
+    error_from_problem,
+)
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
@@ -42,6 +49,10 @@ def error_of(response: httpx.Response) -> MadangError:
         problem = None
     if isinstance(problem, dict) and "code" in problem:
         return error_from_problem(problem)
+    if isinstance(problem, dict) and isinstance(problem.get("error"), str):
+        # A model's answer: the Open Inference Protocol has words of its own for errors.
+        error_class = {400: InvalidInput, 404: NotFound, 503: Unavailable}
+        return error_class.get(response.status_code, MadangError)(problem["error"])
     return MadangError(
         f"{response.request.method} {response.request.url} was answered with "
         f"{response.status_code} {response.reason_phrase}",

@@ -9,8 +9,11 @@ import httpx
 
 from madang.client._async._base import AsyncTransport
 from madang.client._async.auth import AsyncAuth
+from madang.client._async.datasets import AsyncDatasets
+from madang.client._async.endpoints import AsyncEndpoints
 from madang.client._async.environments import AsyncEnvironments
 from madang.client._async.experiments import AsyncExperiments
+from madang.client._async.folders import AsyncFolders
 from madang.client._async.lineage import AsyncLineage
 from madang.client._async.models import AsyncModels
 from madang.client._async.platform import AsyncPlatform
@@ -18,6 +21,7 @@ from madang.client._async.projects import AsyncProjects
 from madang.client._async.runs import AsyncRuns
 from madang.client._async.tokens import AsyncTokens
 from madang.client._async.users import AsyncUsers
+from madang.client._async.volumes import AsyncVolumes
 from madang.client.config import ClientConfig, load_config
 
 
@@ -50,8 +54,11 @@ class AsyncClient:
     def _set_up(self, config: ClientConfig, transport: httpx.AsyncBaseTransport | None) -> None:
         self.transport = AsyncTransport(config, transport)
         self.auth = AsyncAuth(self.transport)
+        self.datasets = AsyncDatasets(self.transport)
+        self.endpoints = AsyncEndpoints(self.transport)
         self.environments = AsyncEnvironments(self.transport)
         self.experiments = AsyncExperiments(self.transport)
+        self.folders = AsyncFolders(self.transport)
         self.lineage = AsyncLineage(self.transport)
         self.models = AsyncModels(self.transport)
         self.platform = AsyncPlatform(self.transport)
@@ -59,6 +66,7 @@ class AsyncClient:
         self.runs = AsyncRuns(self.transport)
         self.tokens = AsyncTokens(self.transport)
         self.users = AsyncUsers(self.transport)
+        self.volumes = AsyncVolumes(self.transport)
 
     async def aclose(self) -> None:
         """Close the connections."""

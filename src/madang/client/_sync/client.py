@@ -10,8 +10,11 @@ import httpx
 
 from madang.client._sync._base import Transport
 from madang.client._sync.auth import Auth
+from madang.client._sync.datasets import Datasets
+from madang.client._sync.endpoints import Endpoints
 from madang.client._sync.environments import Environments
 from madang.client._sync.experiments import Experiments
+from madang.client._sync.folders import Folders
 from madang.client._sync.lineage import Lineage
 from madang.client._sync.models import Models
 from madang.client._sync.platform import Platform
@@ -19,6 +22,7 @@ from madang.client._sync.projects import Projects
 from madang.client._sync.runs import Runs
 from madang.client._sync.tokens import Tokens
 from madang.client._sync.users import Users
+from madang.client._sync.volumes import Volumes
 from madang.client.config import ClientConfig, load_config
 
 
@@ -51,8 +55,11 @@ class Client:
     def _set_up(self, config: ClientConfig, transport: httpx.BaseTransport | None) -> None:
         self.transport = Transport(config, transport)
         self.auth = Auth(self.transport)
+        self.datasets = Datasets(self.transport)
+        self.endpoints = Endpoints(self.transport)
         self.environments = Environments(self.transport)
         self.experiments = Experiments(self.transport)
+        self.folders = Folders(self.transport)
         self.lineage = Lineage(self.transport)
         self.models = Models(self.transport)
         self.platform = Platform(self.transport)
@@ -60,6 +67,7 @@ class Client:
         self.runs = Runs(self.transport)
         self.tokens = Tokens(self.transport)
         self.users = Users(self.transport)
+        self.volumes = Volumes(self.transport)
 
     def close(self) -> None:
         """Close the connections."""
