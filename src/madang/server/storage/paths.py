@@ -240,14 +240,20 @@ def _walk(root: int, path: bytes, flags: int, mode: int) -> int:
                 step = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                 held.append(os.open(name, step, dir_fd=held[-1]))
             except OSError as error:
-                became_link = error.errno in (errno.ELOOP, errno.ENOTDIR)
-                if not became_link or _link_target(held[-1], name) is None or links > _MAX_LINKS:
+                changed = error.errno in (errno.ELOOP, errno.ENOTDIR)
+                if not changed or links > _MAX_LINKS or not _may_lead_on(held[-1], name):
                     raise
                 links += 1
                 todo.append(name)  # it was swapped for a link since we looked: look again
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def _may_lead_on(directory: int, name: bytes) -> bool:
+    """Whether it is a link or directory now, if it was neither a moment ago."""
+    mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    return stat.S_ISLNK(mode) or stat.S_ISDIR(mode)
 
 
 def _link_target(directory: int, name: bytes) -> bytes | None:
