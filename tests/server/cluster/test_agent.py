@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
+import subprocess
 import sys
+import sysconfig
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -148,3 +152,36 @@ async def test_a_forgotten_task_keeps_its_log_and_its_end(node: Node) -> None:
     ended = await node.run(task_spec("task-1", "echo", "hello"))
     assert ended["reason"] == "completed"
     assert node.log("task-1") == "hello\n"
+
+
+@pytest.mark.root
+def test_personal_mode(state_dir: Path) -> None:
+    """The same, as somebody who is not root: in a user namespace, on the machine's network."""
+    code = Path(__file__).with_name("personal_mode.py").read_text()
+    source = Path(__file__).parents[3] / "src"
+    packages = sysconfig.get_path("purelib")
+    interpreter = "/usr/bin/python3"
+    state_dir.mkdir()
+    state_dir.chmod(0o777)
+    command = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", interpreter]
+    find = f"import sys; sys.path.append({packages!r}); import aiohttp"
+    tried = subprocess.run([*command, "-c", find], check=False, capture_output=True)
+    if tried.returncode:
+        pytest.skip("no Python on this machine can be used by another user")
+    done = subprocess.run(
+        [*command, "-c", code, str(state_dir)],
+        env={"PYTHONPATH": f"{source}:{packages}", "HOME": "/tmp", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree("/tmp/madang-12345", ignore_errors=True)
+    report = json.loads(done.stdout)
+    if "namespace" in str(report["exit"]["facts"].get("cause")):
+        pytest.skip("this machine gives user namespaces to root alone")
+    assert report["exit"]["exit_code"] == 3
+    assert report["isolation"]["sandbox"] == "bwrap"
+    assert report["isolation"]["network"] == "shared-network"
+    assert report["log"].splitlines() == ["12345", "/home/mina"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from . import cgroups
+from . import cgroups, records
 
 
 class TaskProcesses:
@@ -81,7 +81,9 @@ def _in_pid_namespace(init_pid: int) -> list[int]:
     wanted = _namespace(init_pid)
     if wanted is None:
         return []
-    return [pid for pid in _every_pid() if _namespace(pid) == wanted]
+    found = (pid for pid in _every_pid() if _namespace(pid) == wanted)
+    # The dead that nobody has taken note of yet don't count.
+    return [pid for pid in found if records.start_time(pid) is not None]
 
 
 def _namespace(pid: int) -> str | None:
