@@ -187,3 +187,25 @@ class JobLog:
     next_offset: int
     text: str
     ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogText:
+    """In a live log: what the task of `rank` wrote next."""
+
+    task_id: str
+    rank: int
+    attempt: int
+    offset: int
+    next_offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """In a live log: the job's state, why, and its exit code once it has one."""
+
+    state: WorkloadState
+    reason: Why | None
+    exit_code: int | None
+    attempt: int

@@ -12,12 +12,16 @@ from madang.client._async.auth import AsyncAuth
 from madang.client._async.datasets import AsyncDatasets
 from madang.client._async.endpoints import AsyncEndpoints
 from madang.client._async.environments import AsyncEnvironments
+from madang.client._async.events import AsyncEvents
 from madang.client._async.experiments import AsyncExperiments
 from madang.client._async.folders import AsyncFolders
+from madang.client._async.jobs import AsyncJobs
 from madang.client._async.lineage import AsyncLineage
 from madang.client._async.models import AsyncModels
+from madang.client._async.nodes import AsyncNodes
 from madang.client._async.platform import AsyncPlatform
 from madang.client._async.projects import AsyncProjects
+from madang.client._async.queues import AsyncQueues
 from madang.client._async.runs import AsyncRuns
 from madang.client._async.tokens import AsyncTokens
 from madang.client._async.users import AsyncUsers
@@ -54,6 +58,10 @@ class AsyncClient:
     def _set_up(self, config: ClientConfig, transport: httpx.AsyncBaseTransport | None) -> None:
         self.transport = AsyncTransport(config, transport)
         self.auth = AsyncAuth(self.transport)
+        self.queues = AsyncQueues(self.transport)
+        self.nodes = AsyncNodes(self.transport)
+        self.jobs = AsyncJobs(self.transport)
+        self.events = AsyncEvents(self.transport)
         self.datasets = AsyncDatasets(self.transport)
         self.endpoints = AsyncEndpoints(self.transport)
         self.environments = AsyncEnvironments(self.transport)

@@ -13,12 +13,16 @@ from madang.client._sync.auth import Auth
 from madang.client._sync.datasets import Datasets
 from madang.client._sync.endpoints import Endpoints
 from madang.client._sync.environments import Environments
+from madang.client._sync.events import Events
 from madang.client._sync.experiments import Experiments
 from madang.client._sync.folders import Folders
+from madang.client._sync.jobs import Jobs
 from madang.client._sync.lineage import Lineage
 from madang.client._sync.models import Models
+from madang.client._sync.nodes import Nodes
 from madang.client._sync.platform import Platform
 from madang.client._sync.projects import Projects
+from madang.client._sync.queues import Queues
 from madang.client._sync.runs import Runs
 from madang.client._sync.tokens import Tokens
 from madang.client._sync.users import Users
@@ -55,6 +59,10 @@ class Client:
     def _set_up(self, config: ClientConfig, transport: httpx.BaseTransport | None) -> None:
         self.transport = Transport(config, transport)
         self.auth = Auth(self.transport)
+        self.queues = Queues(self.transport)
+        self.nodes = Nodes(self.transport)
+        self.jobs = Jobs(self.transport)
+        self.events = Events(self.transport)
         self.datasets = Datasets(self.transport)
         self.endpoints = Endpoints(self.transport)
         self.environments = Environments(self.transport)

@@ -29,7 +29,6 @@ from madang.server.workloads.tables import (
 )
 
 _PART = "workloads.reports"
-_NOT_METRICS = frozenset({"step", "time", "rank", "epoch_s"})
 _LONGEST_KEY = 250
 _LARGEST_STEP = 2**62
 
@@ -188,28 +187,29 @@ async def _keep_offset(session: AsyncSession, dialect: str, task_id: str, offset
 
 
 def _points(task: TaskRow, line: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
-    """The numbers in a line: those at its top and those in `metrics`; the rest is passed over."""
-    numbers = dict(line)
-    nested = numbers.pop("metrics", None)
-    if isinstance(nested, Mapping):
-        numbers.update(nested)
-    step = line.get("step", 0)
-    step = int(step) if _is_number(step) and abs(step) < _LARGEST_STEP else 0
-    at = _time(line.get("time"), now)
+    """The numbers in a line such as `{"step": 12, "at": 1764000000.5, "metrics": {"loss": 0.3}}`;
+    what is no finite number is passed over."""
+    metrics = line.get("metrics")
+    if not isinstance(metrics, Mapping):
+        return []
     return [
         {
             "workload_id": task.workload_id,
             "task_id": task.id,
-            "rank": task.rank,
+            "rank": _small(line.get("rank"), task.rank),
             "attempt": task.attempt,
             "key": key[:_LONGEST_KEY],
-            "step": step,
+            "step": _small(line.get("step"), 0),
             "value": float(value),
-            "at": at,
+            "at": _time(line.get("at"), now),
         }
-        for key, value in numbers.items()
-        if key not in _NOT_METRICS and "\0" not in key and _is_number(value)
+        for key, value in metrics.items()
+        if "\0" not in key and _is_number(value)
     ]
+
+
+def _small(value: Any, default: int) -> int:
+    return int(value) if _is_number(value) and abs(value) < _LARGEST_STEP else default
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,84 @@
+"""Reading what `madang job run` is given: durations, mounts, pairs, ranges."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from madang.core.errors import InvalidInput
+from madang.schemas.jobs import JobMount
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def parse_duration(text: str, option: str) -> float:
+    """Seconds from `90`, `90s`, `30m`, `2h`, `1d`, or several: `1h30m`."""
+    parts = list(_DURATION.finditer(text))
+    if not parts or "".join(part[0] for part in parts) != text:
+        raise InvalidInput(
+            f"{text!r} is no length of time", field=option, hint="Write 90s, 30m, 2h or 1h30m."
+        )
+    return sum(float(part[1]) * _SECONDS[part[2]] for part in parts)
+
+
+def parse_replicas(text: str) -> tuple[int, int | None]:
+    """`2` or `2..4`."""
+    low, _, high = text.partition("..")
+    if not low.isdigit() or (".." in text and not high.isdigit()):
+        raise InvalidInput(
+            f"{text!r} is no number of processes", field="replicas", hint="Write 2, or 2..4."
+        )
+    return int(low), int(high) if high else None
+
+
+def parse_mount(text: str) -> JobMount:
+    """`FOLDER[:/target][:ro|:rw]`."""
+    folder, *rest = text.split(":")
+    read_only = False
+    if rest and rest[-1] in ("ro", "rw"):
+        read_only = rest.pop() == "ro"
+    if not folder or len(rest) > 1 or (rest and not rest[0].startswith("/")):
+        raise InvalidInput(
+            f"{text!r} says not clearly what to mount",
+            field="mount",
+            hint="Write FOLDER, FOLDER:/target or FOLDER:/target:ro.",
+        )
+    return JobMount(folder, rest[0] if rest else None, read_only)
+
+
+def parse_pairs(texts: Iterable[str], option: str) -> dict[str, str]:
+    """`NAME=VALUE`, each."""
+    pairs = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise InvalidInput(
+                f"{text!r} has no name and value", field=option, hint="Write NAME=VALUE."
+            )
+        pairs[name] = value
+    return pairs
+
+
+def parse_ranges(text: str) -> list[tuple[int, int]]:
+    """`128-255`, or several: `75,128-255`."""
+    ranges = []
+    for part in filter(None, text.split(",")):
+        low, _, high = part.partition("-")
+        if not low.isdigit() or (high and not high.isdigit()):
+            raise InvalidInput(
+                f"{part!r} is no exit code",
+                field="retry-exit-codes",
+                hint="Write 75 or 128-255, or several with commas.",
+            )
+        ranges.append((int(low), int(high or low)))
+    return ranges
+
+
+def local_file(command: Sequence[str]) -> str | None:
+    """A file here that the command names and that will not be where it runs."""
+    for word in command:
+        if not word.startswith("/") and word.endswith((".py", ".sh")) and Path(word).is_file():
+            return word
+    return None
