@@ -113,6 +113,7 @@ class Node:
                         os.kill(pid, signal.SIGKILL)
                 time.sleep(0.005)
             cgroups.remove(plan["cgroups"])
+            shutil.rmtree(Path(plan.get("scratch", "/nowhere/x")).parent, ignore_errors=True)
             for group in plan["cgroups"].values():
                 with contextlib.suppress(OSError):
                     os.rmdir(os.path.dirname(group))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -104,6 +105,10 @@ class TaskFolder:
         scratch = self.plan().get("scratch")
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
+            if not scratch.startswith(str(self)):
+                with contextlib.suppress(OSError):  # other tasks may have theirs beside it
+                    os.rmdir(os.path.dirname(scratch))
+                    os.rmdir(os.path.dirname(os.path.dirname(scratch)))
 
     def read_log(self, offset: int, limit: int) -> tuple[int, bytes]:
         return log.read(str(self), offset, limit)
