@@ -16,12 +16,13 @@ import os
 import numpy as np
 import torch
 import torch.distributed as dist
-from madang import train
-from madang.data import Dataset
 from PIL import Image
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
+
+from madang import train
+from madang.data import Dataset
 
 
 def main() -> None:
@@ -56,7 +57,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--experiment", default="digits")
     parser.add_argument("--size", type=int, default=16, help="images are scaled to SIZE x SIZE")
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=64, help="images a step, all workers together")
+    parser.add_argument(
+        "--batch", type=int, default=64, help="images a step, all workers together"
+    )
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -122,7 +125,8 @@ def fit(
             print(f"epoch {epoch + 1}: loss {total_loss / steps:.4f}")
             if (epoch + 1) % 5 == 0 or epoch + 1 == options.epochs:
                 state = [model.state_dict(), optimizer.state_dict(), schedule.state_dict()]
-                saved.save(epoch + 1, state, torch.save)
+                kept = saved.save(epoch + 1, state, torch.save)
+                print(f"saved a checkpoint: {kept.path}")
     return options.epochs * steps
 
 
