@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -106,9 +105,7 @@ class TaskFolder:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
             if not scratch.startswith(str(self)):
-                with contextlib.suppress(OSError):  # other tasks may have theirs beside it
-                    os.rmdir(os.path.dirname(scratch))
-                    os.rmdir(os.path.dirname(os.path.dirname(scratch)))
+                shutil.rmtree(os.path.dirname(scratch), ignore_errors=True)
 
     def read_log(self, offset: int, limit: int) -> tuple[int, bytes]:
         return log.read(str(self), offset, limit)
