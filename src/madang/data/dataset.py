@@ -150,4 +150,3 @@ def _find(ref: str, variables: Any) -> tuple[dict[str, Any], dict[str, Any] | No
         f"this job has no dataset {ref!r}",
         hint=f"It has: {had}. Submit it with `--dataset {ref}`.",
     )
-

@@ -21,7 +21,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from madang.core.errors import InvalidInput, NotFound
 
@@ -128,39 +128,48 @@ def read_manifest(path: Path | str) -> Manifest:
     Raises NotFound when there is none, InvalidInput for a file that is none, is cut short, or was
     written by a newer version.
     """
-    import numpy as np
-
+    shown = os.fspath(path)
     try:
         with open(path, "rb") as file:
-            preamble = file.read(_PREAMBLE.size)
-            if len(preamble) < _PREAMBLE.size or not preamble.startswith(MAGIC):
-                raise InvalidInput(f"{os.fspath(path)!r} is not a manifest")
-            _, format_number, header_bytes = _PREAMBLE.unpack(preamble)
-            if format_number != FORMAT:
-                raise InvalidInput(
-                    f"{os.fspath(path)!r} has format {format_number}, this version reads {FORMAT}",
-                    hint="Update madang.",
-                )
-            header = json.loads(file.read(header_bytes))
+            header, start = _read_header(file, shown)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
-        raise NotFound(f"there is no manifest {os.fspath(path)!r}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise InvalidInput(f"the manifest {os.fspath(path)!r} is damaged") from None
-    base = _aligned(_PREAMBLE.size + header_bytes)
-    columns: dict[str, Any] = {}
-    for name in _DTYPES:
-        place = header["columns"][name]
-        dtype = np.dtype(place["dtype"])
-        start = base + place["offset"]
-        if start + place["count"] * dtype.itemsize > len(mapped):
-            raise InvalidInput(f"the manifest {os.fspath(path)!r} is cut short")
-        columns[name] = (
-            np.frombuffer(mapped, dtype, place["count"], start)
-            if place["count"]
-            else np.empty(0, dtype)
+        raise NotFound(f"there is no manifest {shown!r}") from None
+    try:
+        columns = {
+            name: _column(mapped, start, header["columns"][name], shown) for name in _DTYPES
+        }
+        return Manifest(**columns, classes=tuple(header["classes"]), digest=header["digest"])
+    except (KeyError, TypeError, ValueError):
+        raise InvalidInput(f"the manifest {shown!r} is damaged") from None
+
+
+def _read_header(file: IO[bytes], shown: str) -> tuple[dict[str, Any], int]:
+    """The header, and where the columns begin."""
+    preamble = file.read(_PREAMBLE.size)
+    if len(preamble) < _PREAMBLE.size or not preamble.startswith(MAGIC):
+        raise InvalidInput(f"{shown!r} is not a manifest")
+    _, format_number, header_bytes = _PREAMBLE.unpack(preamble)
+    if format_number != FORMAT:
+        raise InvalidInput(
+            f"{shown!r} has format {format_number}, this version reads {FORMAT}",
+            hint="Update madang.",
         )
-    return Manifest(**columns, classes=tuple(header["classes"]), digest=header["digest"])
+    try:
+        header: dict[str, Any] = json.loads(file.read(header_bytes))
+    except ValueError:
+        raise InvalidInput(f"the manifest {shown!r} is damaged") from None
+    return header, _aligned(_PREAMBLE.size + header_bytes)
+
+
+def _column(mapped: mmap.mmap, base: int, place: dict[str, Any], shown: str) -> Column:
+    import numpy as np
+
+    dtype = np.dtype(place["dtype"])
+    start, count = base + place["offset"], place["count"]
+    if start + count * dtype.itemsize > len(mapped):
+        raise InvalidInput(f"the manifest {shown!r} is cut short")
+    return np.frombuffer(mapped, dtype, count, start) if count else np.empty(0, dtype)
 
 
 def _digest(columns: dict[str, Any], classes: tuple[str, ...]) -> str:
