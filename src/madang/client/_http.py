@@ -37,9 +37,8 @@ def trust_of(config: ClientConfig) -> ssl.SSLContext | bool:
     return context
 
 
-def without_none(parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """None when there are none: httpx takes an empty dict as the wish to drop a URL's query."""
-    return {key: value for key, value in (parameters or {}).items() if value is not None} or None
+def without_none(parameters: dict[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (parameters or {}).items() if value is not None}
 
 
 def error_of(response: httpx.Response) -> MadangError:

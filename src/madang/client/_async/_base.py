@@ -58,9 +58,7 @@ class AsyncTransport:
     ) -> httpx.Response:
         """Like `call`, for any address; the answer as it is."""
         try:
-            response = await self._http.request(
-                method, url, params=without_none(params), **options
-            )
+            response = await self._http.request(method, url, params=_query(params), **options)
         except httpx.HTTPError as error:
             raise connection_error(self.config.url, error) from None
         if response.is_error:
@@ -74,7 +72,7 @@ class AsyncTransport:
         """Like `request`, with the body read as it arrives."""
         try:
             async with self._http.stream(
-                method, url, params=without_none(params), **options
+                method, url, params=_query(params), **options
             ) as response:
                 if response.is_error:
                     await response.aread()
@@ -85,6 +83,11 @@ class AsyncTransport:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def _query(params: dict[str, Any] | None) -> dict[str, Any] | None:
+    """None when there are none: httpx takes an empty dict as the wish to drop a URL's query."""
+    return without_none(params) or None
 
 
 class AsyncResource:

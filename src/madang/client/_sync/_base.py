@@ -59,9 +59,7 @@ class Transport:
     ) -> httpx.Response:
         """Like `call`, for any address; the answer as it is."""
         try:
-            response = self._http.request(
-                method, url, params=without_none(params), **options
-            )
+            response = self._http.request(method, url, params=_query(params), **options)
         except httpx.HTTPError as error:
             raise connection_error(self.config.url, error) from None
         if response.is_error:
@@ -75,7 +73,7 @@ class Transport:
         """Like `request`, with the body read as it arrives."""
         try:
             with self._http.stream(
-                method, url, params=without_none(params), **options
+                method, url, params=_query(params), **options
             ) as response:
                 if response.is_error:
                     response.read()
@@ -86,6 +84,11 @@ class Transport:
 
     def close(self) -> None:
         self._http.close()
+
+
+def _query(params: dict[str, Any] | None) -> dict[str, Any] | None:
+    """None when there are none: httpx takes an empty dict as the wish to drop a URL's query."""
+    return without_none(params) or None
 
 
 class Resource:
