@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0001_00ec38"
+revision: str = "0001_559713"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -104,6 +104,30 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["node_id"], ["nodes.id"], name=op.f("fk_devices_node_id")),
         sa.PrimaryKeyConstraint("node_id", "kind", "index", name=op.f("pk_devices")),
     )
+    op.create_table(
+        "endpoints",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("target_id", sa.String(), nullable=False),
+        sa.Column("active_id", sa.String(), nullable=True),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.Column("deleted_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_endpoints_project_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_endpoints")),
+    )
+    with op.batch_alter_table("endpoints", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_endpoints_name",
+            ["project_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+
     op.create_table(
         "environments",
         sa.Column("id", sa.String(), nullable=False),
@@ -787,6 +811,48 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task_id", name=op.f("pk_task_specs")),
     )
     op.create_table(
+        "endpoint_revisions",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("endpoint_id", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("model_version_id", sa.String(), nullable=False),
+        sa.Column("model_name", sa.String(), nullable=False),
+        sa.Column("model_version", sa.BigInteger(), nullable=False),
+        sa.Column("environment", sa.String(), nullable=False),
+        sa.Column("resources", sa.JSON(), nullable=False),
+        sa.Column("replicas", sa.BigInteger(), nullable=False),
+        sa.Column("workload_id", sa.String(), nullable=False),
+        sa.Column("user_name", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("superseded_at", sa.BigInteger(), nullable=True),
+        sa.Column("retired_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"], ["endpoints.id"], name=op.f("fk_endpoint_revisions_endpoint_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["model_version_id"],
+            ["model_versions.id"],
+            name=op.f("fk_endpoint_revisions_model_version_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["workload_id"], ["workloads.id"], name=op.f("fk_endpoint_revisions_workload_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_endpoint_revisions")),
+        sa.UniqueConstraint(
+            "endpoint_id", "number", name=op.f("uq_endpoint_revisions_endpoint_id_number")
+        ),
+    )
+    with op.batch_alter_table("endpoint_revisions", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_endpoint_revisions_model_version_id"),
+            ["model_version_id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_endpoint_revisions_workload_id"), ["workload_id"], unique=False
+        )
+
+    op.create_table(
         "model_aliases",
         sa.Column("model_id", sa.String(), nullable=False),
         sa.Column("alias", sa.String(), nullable=False),
@@ -822,6 +888,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_model_aliases_version_id"))
 
     op.drop_table("model_aliases")
+    with op.batch_alter_table("endpoint_revisions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_endpoint_revisions_workload_id"))
+        batch_op.drop_index(batch_op.f("ix_endpoint_revisions_model_version_id"))
+
+    op.drop_table("endpoint_revisions")
     op.drop_table("task_specs")
     op.drop_table("run_models")
     with op.batch_alter_table("model_versions", schema=None) as batch_op:
@@ -956,6 +1027,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_environments_digest"))
 
     op.drop_table("environments")
+    with op.batch_alter_table("endpoints", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_endpoints_name",
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+
+    op.drop_table("endpoints")
     op.drop_table("devices")
     op.drop_table("volumes")
     op.drop_table("users")
