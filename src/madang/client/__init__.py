@@ -10,7 +10,18 @@
 `madang.core.errors`, whether the server or the connection failed.
 """
 
-from madang.client._async.client import AsyncClient
-from madang.client._sync.client import Client
+import sys
+
+_absent = "httpx._main" not in sys.modules
+if _absent:
+    # httpx loads its own command line, with all of rich and pygments, wherever it can: that would
+    # be a third of what a short `madang` command takes.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+
+from madang.client._async.client import AsyncClient  # noqa: E402
+from madang.client._sync.client import Client  # noqa: E402
+
+if _absent:
+    del sys.modules["httpx._main"]
 
 __all__ = ["AsyncClient", "Client"]
