@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from madang.core.clock import SystemClock
 from madang.core.errors import Unavailable
-from tests.conftest import People, make_context, make_people
+from madang.core.settings import Settings
+from madang.server.context import ServerContext
+from madang.server.db.base import Base, TelemetryBase
+from tests.conftest import People, create_tables, make_people
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -149,27 +151,43 @@ def keep_picture(page: Page, name: str) -> None:
 
 @asynccontextmanager
 async def _served(state_dir: Path) -> AsyncIterator[PortalServer]:
-    import uvicorn
     from nicegui import app as nicegui_app
 
     from madang.server.api.app import create_app
     from madang.server.api.front import Front
+    from madang.server.http import serve
+    from madang.server.listeners import listen
+    from madang.server.serving.gateway.serve import running_gateway
 
-    context = await make_context(state_dir, clock=SystemClock())
+    port, gateway_port = _free_ports(2)
+    settings = Settings(state_dir=state_dir, port=port, gateway_port=gateway_port)
+    context = ServerContext.from_settings(settings)
+    context.paths.create()
+    for db, base in ((context.db, Base), (context.telemetry, TelemetryBase)):
+        await create_tables(db, base)
     people = await make_people(context)
-    app = create_app(context)
-    front = Front(app, context)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(front, log_level="warning", lifespan="off", ws="websockets-sansio")
-    server = uvicorn.Server(config)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    made = PortalServer(url, people, asyncio.get_running_loop())
-    nicegui_app.state.api_transport = lambda: _BreakableTransport(
-        httpx.AsyncHTTPTransport(), made.failing
-    )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    async with front.portal():
-        yield made
-    server.should_exit = True
-    await serving
+    front = Front(create_app(context), context)
+    made = PortalServer(f"http://127.0.0.1:{port}", people, asyncio.get_running_loop())
+
+    def transport() -> httpx.AsyncBaseTransport:
+        inner = httpx.AsyncHTTPTransport(uds=str(context.paths.control_socket), verify=False)
+        return _BreakableTransport(inner, made.failing)
+
+    nicegui_app.state.api_transport = transport
+    with listen(settings, context.paths) as listeners:
+        async with (
+            serve(front, listeners, settings),
+            front.portal(),
+            running_gateway(settings),
+        ):
+            yield made
     await context.close()
+
+
+def _free_ports(count: int) -> list[int]:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [listener.getsockname()[1] for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
+from typing import TypeVar
 
 from nicegui import ui
 
+from madang.core.errors import MadangError
 from madang.core.resources import format_bytes
+
+E = TypeVar("E", bound=ui.element)
 
 CHIPS = {
     "running": "good",
     "ready": "good",
     "succeeded": "good",
     "starting": "busy",
-    "deploying": "busy",
+    "updating": "busy",
     "building": "busy",
     "stopping": "busy",
     "deleting": "busy",
     "pending": "wait",
+    "degraded": "wait",
+    "cordoned": "wait",
+    "assigned": "busy",
     "failed": "bad",
     "lost": "bad",
     "cancelled": "off",
@@ -33,8 +40,20 @@ def html(content: str, tag: str = "div") -> ui.html:
     return ui.html(content, sanitize=False, tag=tag)
 
 
+def with_attributes(element: E, attributes: Mapping[str, str]) -> E:
+    """The element with HTML attributes; their values are given as they are, not escaped."""
+    element.props.update(attributes)
+    return element
+
+
+def link_button(label: str, address: str, style: str = "") -> ui.html:
+    """A link that looks like a button; `style`: primary, danger, quiet or nothing."""
+    made = html(escape(label), tag="a").classes(f"m-button {style}")
+    return with_attributes(made, {"href": address})
+
+
 def js(text: str) -> str:
-    """Text as a JavaScript string, to stand in an attribute."""
+    """Text as a JavaScript string, to stand in an attribute within markup."""
     return escape(json.dumps(text))
 
 
@@ -61,12 +80,17 @@ def facts(pairs: Iterable[tuple[str, str]]) -> ui.html:
     return html(rows, tag="dl").classes("m-facts")
 
 
-def command(line: str, copy_label: str = "Copy") -> ui.html:
+def command(line: str, copy_label: str) -> ui.html:
     """A command or a Python call that can be copied."""
-    return html(
+    return html(command_markup(line, copy_label)).classes("m-command")
+
+
+def command_markup(line: str, copy_label: str) -> str:
+    return (
         f"<span>{escape(line)}</span>"
-        f'<button class="m-button" onclick="madang.copy(this)">{escape(copy_label)}</button>'
-    ).classes("m-command")
+        '<button type="button" class="m-button" onclick="madang.copy(this)">'
+        f"{escape(copy_label)}</button>"
+    )
 
 
 def note(
@@ -90,6 +114,16 @@ def note(
     )
 
 
+def sentence(text: str) -> str:
+    """An error's words as a sentence: with a capital and a full stop."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
+
+
+def problem_markup(error: MadangError) -> str:
+    return f'<p class="m-problem">{escape(sentence(str(error)))}</p>'
+
+
 def tabs(items: Sequence[tuple[str, str, str]], current: str) -> ui.html:
     """`(key, label, address)`; the address holds which one is open."""
     links = "".join(
@@ -98,6 +132,27 @@ def tabs(items: Sequence[tuple[str, str, str]], current: str) -> ui.html:
         for key, label, address in items
     )
     return html(links, tag="nav").classes("m-tabs")
+
+
+def plain_table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], hrefs: Sequence[str] = ()
+) -> ui.html:
+    """A short table; cells are markup. With `hrefs` a row leads there."""
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    body = "".join(
+        "<tr"
+        + (f' data-href="{escape(hrefs[number])}"' if hrefs else "")
+        + ">"
+        + "".join(
+            f'<td data-title="{escape(title)}">{cell}</td>'
+            for title, cell in zip(titles, row, strict=True)
+        )
+        + "</tr>"
+        for number, row in enumerate(rows)
+    )
+    return html(
+        f'<table class="m-table stack"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    ).classes("m-tablebox")
 
 
 def bars(rows: Sequence[tuple[str, float, str]]) -> ui.html:

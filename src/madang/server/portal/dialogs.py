@@ -9,13 +9,14 @@ from typing import Any
 from nicegui import ui
 
 from madang.core.errors import MadangError
-from madang.server.portal.components import html
+from madang.server.portal.components import html, problem_markup, with_attributes
 from madang.server.portal.session import PortalSession
 
 
 def button(label: str, action: Callable[[], Any], style: str = "") -> ui.element:
     """A button with a label; `style`: primary, danger, quiet or nothing."""
-    made = ui.element("button").classes(f"m-button {style}").on("click", lambda: action())
+    made = ui.element("button").classes(f"m-button {style}").props('type="button"')
+    made.on("click", lambda: action())
     with made:
         html(escape(label), tag="span")
     return made
@@ -31,8 +32,8 @@ def form_dialog(
     options: dict[str, list[str]] | None = None,
 ) -> None:
     """A few text fields (name → label); an error is shown and what was typed stays."""
-    with ui.dialog(value=True) as dialog, ui.card().style("min-width:min(480px,90vw)"):
-        html(f'<h2 style="margin:0">{escape(title)}</h2>')
+    with ui.dialog(value=True) as dialog, ui.card().classes("m-dialog"):
+        html(escape(title), tag="h2")
         inputs = {
             name: ui.input(
                 label=label,
@@ -43,18 +44,18 @@ def form_dialog(
             .style("width:100%")
             for name, label in fields.items()
         }
-        problem = html("")
+        problem = with_attributes(html(""), {"role": "alert"})
 
         async def run() -> None:
             try:
                 await submit({name: (box.value or "").strip() for name, box in inputs.items()})
                 dialog.close()
             except MadangError as error:
-                problem.set_content(f'<p class="m-problem" role="alert">{escape(str(error))}</p>')
+                problem.set_content(problem_markup(error))
 
         for box in inputs.values():
             box.on("keydown.enter", run)
-        _end(session, dialog, title, run)
+        end_of_dialog(session, dialog, title, run)
 
 
 def confirm_by_name(
@@ -62,12 +63,12 @@ def confirm_by_name(
 ) -> None:
     """Says what will be lost and asks for the name."""
     say = session.say
-    with ui.dialog(value=True) as dialog, ui.card().style("min-width:min(480px,90vw)"):
-        html(f'<h2 style="margin:0">{escape(say("Remove {name}?", name=name))}</h2>')
+    with ui.dialog(value=True) as dialog, ui.card().classes("m-dialog"):
+        html(escape(say("Remove {name}?", name=name)), tag="h2")
         html(f"<p>{escape(lost)}</p>")
         typed = ui.input(label=say("Type {name} to confirm", name=name))
         typed.props("outlined dense stack-label").style("width:100%")
-        problem = html("")
+        problem = with_attributes(html(""), {"role": "alert"})
 
         async def run() -> None:
             if (typed.value or "").strip() != name:
@@ -77,14 +78,15 @@ def confirm_by_name(
                 await action()
                 dialog.close()
             except MadangError as error:
-                problem.set_content(f'<p class="m-problem" role="alert">{escape(str(error))}</p>')
+                problem.set_content(problem_markup(error))
 
-        _end(session, dialog, say("Remove"), run)
+        end_of_dialog(session, dialog, say("Remove"), run)
 
 
-def _end(
+def end_of_dialog(
     session: PortalSession, dialog: ui.dialog, label: str, run: Callable[[], Awaitable[None]]
 ) -> None:
-    with ui.element("div").classes("m-bar").style("justify-content:flex-end;width:100%;margin:0"):
+    """The two ways out of a dialog."""
+    with ui.element("div").classes("m-ways"):
         button(session.say("Not now"), dialog.close)
         button(label, run, "primary")

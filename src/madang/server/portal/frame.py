@@ -10,24 +10,31 @@ from fastapi import Request
 from fastapi.responses import Response
 from nicegui import ui
 
-from madang.core.errors import Forbidden, MadangError, NotFound
-from madang.server.portal.components import html, note
+from madang.core.errors import Forbidden, MadangError, NotFound, Unauthenticated
+from madang.core.permissions import Permission
+from madang.server.portal.components import html, note, sentence, with_attributes
+from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession, open_session
 
 SECTIONS = (
-    ("/", "Home"),
-    ("/jobs", "Jobs"),
-    ("/data", "Data"),
-    ("/models", "Models"),
-    ("/endpoints", "Endpoints"),
+    ("/", "Home", "M3 11.5 12 4l9 7.5M5.5 10v9.5h13V10"),
+    ("/jobs", "Jobs", "M4 6h16M4 12h16M4 18h10"),
+    ("/data", "Data", "M3.5 7V18.5h17V8.5h-8L10.5 6h-7z"),
+    ("/models", "Models", "M12 3.5 20 8v8l-8 4.5L4 16V8zM4 8l8 4.5L20 8M12 12.5V20.5"),
+    ("/endpoints", "Endpoints", "M4 12h5M15 12h5M9 8.5h6v7H9z"),
 )
+"""Address, name, and the strokes of its picture on a grid of 24."""
+
+COUNTED_WAITS = 100
+"""The badge counts up to here."""
 
 Build = Callable[[PortalSession], Awaitable[None]]
 
 HEAD = (
     '<link rel="stylesheet" href="/portal-static/theme.css">'
+    '<script src="/portal-static/theme.js"></script>'
     '<script defer src="/portal-static/portal.js"></script>'
-    '<meta name="color-scheme" content="light dark">'
+    '<script defer src="/portal-static/files.js"></script>'
 )
 
 
@@ -44,13 +51,15 @@ def page(path: str, *, title: str, section: str) -> Callable[[Build], Build]:
             if isinstance(session, Response):
                 return session
             ui.context.client.on_delete(session.client.aclose)
-            ui.add_head_html(HEAD)
+            ui.page_title(f"{session.say(title)} · Madang")
+            ui.add_head_html(f'{HEAD}<meta name="madang-language" content="{session.language}">')
             ui.colors(primary="#1F6F5C")
-            with _frame(session, section):
+            with _frame(session, section) as waits:
                 try:
                     await build(session)
                 except MadangError as error:
                     problem_panel(session, error)
+            await _show_waits(session, waits)
             return None
 
         return build
@@ -59,67 +68,135 @@ def page(path: str, *, title: str, section: str) -> Callable[[Build], Build]:
 
 
 @contextmanager
-def _frame(session: PortalSession, section: str) -> Iterator[None]:
+def _frame(session: PortalSession, section: str) -> Iterator[ui.html]:
+    """The place of the page's content; the value is the place of the badge of what waits."""
     html(f'<a class="skip" href="#page">{escape(session.say("Skip to the page"))}</a>')
     with ui.element("div").classes("m-app"):
-        html(_rail(session, section), tag="nav").classes("m-rail").props(
-            f'aria-label="{escape(session.say("Sections"))}"'
+        with_attributes(
+            html(_rail(session, section), tag="nav").classes("m-rail"),
+            {"aria-label": session.say("Sections")},
         )
         with ui.element("div").classes("m-main"):
-            html(_top_bar(session), tag="header").classes("m-top")
-            with ui.element("main").classes("m-page").props('id="page"'):
-                yield
+            with ui.element("header").classes("m-top"):
+                html(_places(session)).classes("m-places")
+                waits = html("").classes("m-waits")
+                html(_person(session), tag="details").classes("m-menu").props("data-menu")
+            with ui.element("main").classes("m-page").props('id="page" tabindex="-1"'):
+                yield waits
 
 
 def _rail(session: PortalSession, section: str) -> str:
     links = "".join(
-        f'<a class="m-nav" href="{path}"{_current(path == section)}>{escape(session.say(name))}</a>'
-        for path, name in SECTIONS
+        f'<a class="m-nav" href="{path}"{_current(path == section)}>'
+        f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{picture}"/></svg>'
+        f"<span>{escape(session.say(name))}</span></a>"
+        for path, name, picture in SECTIONS
     )
-    return f'<a class="m-brand" href="/">Madang <small>마당</small></a>{links}'
+    return f'<a class="m-brand" href="/">Madang <small lang="ko">마당</small></a>{links}'
 
 
-def _top_bar(session: PortalSession) -> str:
+def _places(session: PortalSession) -> str:
+    """The project switcher and the search."""
     say = session.say
-    projects = "".join(
+    options = "".join(
         f"<option{' selected' if project.name == session.project else ''}>"
         f"{escape(project.name)}</option>"
         for project in session.login.projects
     )
-    labels = f'data-goto="{escape(say("Go to…"))}" data-none="{escape(say("Nothing found."))}"'
-    other, code = ("English", "en") if session.language == "ko" else ("한국어", "ko")
-    return (
+    switcher = (
         f'<select class="m-select" aria-label="{escape(say("Project"))}" '
-        f'onchange="madang.setProject(this.value)">{projects}</select>'
-        f'<button class="m-button" id="palette" {labels} onclick="madang.palette()">'
-        f"{escape(say('Search'))} <kbd>Ctrl K</kbd></button>"
-        '<span class="grow"></span>'
-        f'<button class="m-button quiet" onclick="madang.setLanguage(\'{code}\')">{other}</button>'
-        f'<button class="m-button quiet" onclick="madang.toggleTheme()">'
-        f"{escape(say('Theme'))}</button>"
-        f'<span class="m-muted">{escape(session.login.user.name)}</span>'
-        f'<button class="m-button quiet" data-csrf="{escape(session.csrf)}" id="logout" '
-        f'onclick="madang.logout()">{escape(say("Log out"))}</button>'
+        f'onchange="madang.setProject(this.value)">{options}</select>'
+        if options
+        else ""
+    )
+    labels = "".join(
+        f' data-{name}="{escape(text)}"'
+        for name, text in (
+            ("goto", say("Go to…")),
+            ("none", say("Nothing found.")),
+            ("job", say("New job")),
+            ("folder", say("New folder")),
+            ("endpoint", say("New endpoint")),
+        )
+    )
+    return (
+        f'{switcher}<button type="button" class="m-button" id="palette"{labels} '
+        f'onclick="madang.palette()">{escape(say("Search"))} <kbd>Ctrl K</kbd></button>'
     )
 
 
+def _person(session: PortalSession) -> str:
+    """Language, theme, logging out: behind the person's name."""
+    say = session.say
+    other, code = ("English", "en") if session.language == "ko" else ("한국어", "ko")
+    return (
+        f'<summary class="m-button quiet">{escape(session.login.user.name)}</summary>'
+        '<div class="m-card">'
+        f'<button type="button" class="m-button quiet" lang="{code}" '
+        f"onclick=\"madang.setLanguage('{code}')\">{other}</button>"
+        f'<button type="button" class="m-button quiet" onclick="madang.toggleTheme()">'
+        f"{escape(say('Light or dark'))}</button>"
+        f'<a class="m-button quiet" href="/docs">{escape(say("API reference"))}</a>'
+        f'<button type="button" class="m-button quiet" data-csrf="{escape(session.login.csrf)}" '
+        f'id="logout" onclick="madang.logout()">{escape(say("Log out"))}</button></div>'
+    )
+
+
+async def _show_waits(session: PortalSession, badge: ui.html) -> None:
+    """How many jobs of the project wait; opens the reasons."""
+    if not session.project:
+        return
+
+    async def draw() -> None:
+        try:
+            page = await session.client.jobs.list(limit=COUNTED_WAITS, state=["pending"])
+        except MadangError:
+            return
+        count = f"{COUNTED_WAITS}+" if page.next_cursor else str(len(page.items))
+        words = escape(session.say("{count} wait", count=count))
+        badge.set_content(
+            f'<a class="m-chip wait" href="/jobs?state=pending">{words}</a>' if page.items else ""
+        )
+
+    await draw()
+    refresh_on(session, (session.topic("workloads"),), draw)
+
+
 @contextmanager
-def header(title: str, sentence: str = "") -> Iterator[None]:
+def header(title: str, sentence: str = "") -> Iterator[ui.html]:
     """Title and one sentence of state; what is built inside stands at the right."""
     with ui.element("div").classes("m-head"):
-        html(f"<h1>{escape(title)}</h1><p>{escape(sentence)}</p>").classes("grow")
-        yield
+        with ui.element("div").classes("grow"):
+            html(escape(title), tag="h1")
+            said = html(escape(sentence), tag="p")
+        yield said
 
 
 def problem_panel(session: PortalSession, error: MadangError) -> None:
     """An error in the place of what could not be shown."""
-    if isinstance(error, Forbidden):
-        title = session.say("You may not see this")
+    say = session.say
+    action = (say("Try again"), session.link())
+    if isinstance(error, Unauthenticated):
+        title, action = say("Your login has ended"), (say("Log in"), "/login")
+    elif isinstance(error, Forbidden):
+        title, action = say("You may not see this"), (say("Home"), "/")
     elif isinstance(error, NotFound):
-        title = session.say("There is nothing here")
+        title, action = say("There is nothing here"), (say("Home"), "/")
     else:
-        title = session.say("This could not be loaded")
-    note(title, str(error), kind="problem", action=(session.say("Try again"), session.link()))
+        title = say("This could not be loaded")
+    note(title, sentence(str(error)), kind="problem", action=action)
+
+
+def role_note(session: PortalSession, permission: Permission) -> None:
+    """Says what somebody who may only look can't do here, and who could help."""
+    if session.own_project is None or session.may(permission):
+        return
+    words = session.say(
+        "You are a {role} of {project}: you see this, and a maintainer can let you do more.",
+        role=session.say(session.own_project.role or "viewer"),
+        project=session.project,
+    )
+    html(escape(words)).classes("m-hint")
 
 
 def _current(is_current: bool) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 
 from nicegui import ui
 
+from madang.core.permissions import Permission
+from madang.schemas.endpoints import Endpoint
 from madang.schemas.jobs import Job
 from madang.schemas.nodes import Node, NodeDevice
-from madang.server.portal.components import chip, html, note, size
-from madang.server.portal.frame import header, page
-from madang.server.portal.jobs import jobs_sentence, state_line
+from madang.server.portal.components import chip, html, link_button, note, plain_table, size
+from madang.server.portal.endpoints import endpoint_link, endpoint_state
+from madang.server.portal.frame import header, page, role_note
+from madang.server.portal.jobs import asks_for, jobs_sentence, state_line
 from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
 
 RECENT = 8
+NODES = 100
 
 
 @page("/", title="Home", section="/")
@@ -29,56 +34,78 @@ async def home_page(session: PortalSession) -> None:
             command_line=f"madang project add-member PROJECT {session.login.user.name}",
         )
         return
-    with header(
-        say("Welcome, {name}", name=session.login.user.name), await jobs_sentence(session)
-    ):
-        html(escape(say("New job")), tag="a").classes("m-button primary").props('href="/jobs/new"')
+    with header(say("Welcome, {name}", name=session.login.user.name)) as state:
+        if session.may(Permission.JOBS_WRITE):
+            link_button(say("New job"), "/jobs/new", "primary")
+    role_note(session, Permission.JOBS_WRITE)
     body = ui.element("div")
 
     async def draw() -> None:
-        mine = await session.client.jobs.list(limit=RECENT, user=session.login.user.name)
-        waiting = await session.client.jobs.list(limit=RECENT, state=["pending"])
-        nodes = await session.client.nodes.list(limit=100)
-        endpoints = await session.client.endpoints.list(limit=RECENT)
+        client = session.client
+        sentence, mine, waiting, nodes, endpoints = await asyncio.gather(
+            jobs_sentence(session),
+            client.jobs.list(limit=RECENT, user="me"),
+            client.jobs.list(limit=RECENT, state=["pending"]),
+            client.nodes.list(limit=NODES),
+            client.endpoints.list(limit=RECENT),
+        )
+        state.set_content(escape(sentence))
         body.clear()
         with body:
             _job_list(session, say("Your jobs"), mine.items, say("You have run no job yet."))
-            if waiting.items:
-                _job_list(session, say("What waits, and why"), waiting.items, "")
-            if endpoints.items:
-                html(f"<h2>{escape(say('Endpoints'))}</h2>")
-                html(
-                    "".join(
-                        f'<a class="m-card" href="/endpoints/{escape(endpoint.name)}">'
-                        f"<b>{escape(endpoint.name)}</b> "
-                        f"{chip(endpoint.state, say(endpoint.state))}<br>"
-                        f'<span class="m-muted">{escape(endpoint.message)}</span></a>'
-                        for endpoint in endpoints.items
-                    )
-                ).classes("m-cards")
-            html(f"<h2>{escape(say('Cluster'))}</h2>")
-            for node in nodes.items:
-                _node_strip(session, node)
-            if not nodes.items:
-                html(f"<p>{escape(say('No node is connected: nothing can start.'))}</p>")
+            others = [job for job in waiting.items if job not in mine.items]
+            if others:
+                _job_list(session, say("What else waits, and why"), others, "")
+            _endpoints(session, endpoints.items)
+            _cluster(session, nodes.items)
 
     await draw()
-    refresh_on(session.context.bus, ("workload:", "node:", "endpoint:"), draw)
+    changes = (session.topic("workloads"), "node:", "endpoint:")
+    refresh_on(session, changes, draw, quiet_s=2.0)
 
 
 def _job_list(session: PortalSession, title: str, jobs: list[Job], nothing: str) -> None:
+    say = session.say
     html(f"<h2>{escape(title)}</h2>")
     if not jobs:
         html(f'<p class="m-muted">{escape(nothing)}</p>')
         return
-    rows = "".join(
-        f'<tr data-href="/jobs/{escape(job.id)}">'
-        f'<td data-title="{escape(session.say("Name"))}">'
-        f'<a href="/jobs/{escape(job.id)}">{escape(job.name)}</a></td>'
-        f'<td data-title="{escape(session.say("State"))}">{state_line(session, job)}</td></tr>'
-        for job in jobs
+    plain_table(
+        [say("Name"), say("State"), say("By"), say("Asks for")],
+        [
+            (
+                f'<a href="/jobs/{escape(job.id)}">{escape(job.name)}</a>',
+                state_line(session, job),
+                escape(job.user),
+                f'<span class="m-mono">{escape(asks_for(job))}</span>',
+            )
+            for job in jobs
+        ],
+        hrefs=[f"/jobs/{job.id}" for job in jobs],
     )
-    html(f'<table class="m-table stack"><tbody>{rows}</tbody></table>').classes("m-tablebox")
+
+
+def _endpoints(session: PortalSession, endpoints: list[Endpoint]) -> None:
+    if not endpoints:
+        return
+    html(f"<h2>{escape(session.say('Endpoints'))}</h2>")
+    cards = "".join(
+        f'<a class="m-card" href="{endpoint_link(endpoint)}"><b>{escape(endpoint.name)}</b> '
+        f'<span class="m-muted">{escape(endpoint.revision.model)}</span>'
+        f"{endpoint_state(session, endpoint)}</a>"
+        for endpoint in endpoints
+    )
+    html(cards).classes("m-cards")
+
+
+def _cluster(session: PortalSession, nodes: list[Node]) -> None:
+    say = session.say
+    html(f"<h2>{escape(say('Cluster'))}</h2>")
+    if not nodes:
+        words = escape(say("No node is connected: nothing can start."))
+        html(f'<p class="m-muted">{words}</p>')
+    for node in nodes:
+        _node_strip(session, node)
 
 
 def _node_strip(session: PortalSession, node: Node) -> None:
@@ -93,14 +120,12 @@ def _node_strip(session: PortalSession, node: Node) -> None:
     )
     cells = "".join(_device_cell(session, device) for device in node.devices)
     simulated = any(device.simulated for device in node.devices)
-    label = (
-        f' <span class="m-chip wait">{escape(say("simulated GPUs"))}</span>' if simulated else ""
-    )
+    label = f' <span class="m-chip wait">{escape(say("simulated GPUs"))}</span>' * simulated
     html(
         f"<b>{escape(node.name)}</b> {chip(node.state, say(node.state.value))}{label} "
         f'<span class="m-muted">{escape(use)}</span>'
-        f'<div class="m-cells" style="margin-top:8px">{cells}</div>'
-    ).classes("m-card").style("margin-bottom:8px")
+        + (f'<div class="m-cells">{cells}</div>' if cells else "")
+    ).classes("m-card m-node")
 
 
 def _device_cell(session: PortalSession, device: NodeDevice) -> str:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
-from nicegui import background_tasks, ui
+from nicegui import ui
 
 from madang.core.errors import MadangError
-from madang.schemas.jobs import JobDetail, MetricSeries, Task
-from madang.server.portal.components import chip, facts, html, moment, note, size, tabs
+from madang.core.permissions import Permission
+from madang.schemas.events import Event
+from madang.schemas.jobs import JobDetail, JobInput, MetricSeries, Task
+from madang.server.portal.components import (
+    chip,
+    command,
+    facts,
+    html,
+    link_button,
+    moment,
+    note,
+    plain_table,
+    sentence,
+    size,
+    tabs,
+    with_attributes,
+)
+from madang.server.portal.dialogs import button
 from madang.server.portal.frame import header, page
 from madang.server.portal.jobs import asks_for, state_line
 from madang.server.portal.live import refresh_on
@@ -19,21 +36,23 @@ from madang.server.portal.session import PortalSession
 LOG_TAIL_BYTES = 256 * 1024
 """What the page shows of a long log; the rest is a download away."""
 
+CHART_S = 2.0
+"""Charts of a chatty job are drawn at most so often."""
+
 PALETTE = ("#1F6F5C", "#C46A1B", "#3C6FB0", "#8A4F9E", "#7A7A2E", "#B0413E")
 
 
 @page("/jobs/{job}", title="Job", section="/jobs")
 async def job_page(session: PortalSession) -> None:
-    job_id = session.path_values["job"]
-    detail = await session.client.jobs.get(job_id)
+    detail = await session.client.jobs.get(session.path_values["job"])
+    job_id = detail.job.id
     say = session.say
-    with header(detail.job.name):
+    with header(detail.job.name) as state:
         _actions(session, detail)
-    state = html(state_line(session, detail.job)).style("margin-bottom:16px")
     current = session.query.get("tab", "overview")
     tabs(
         [
-            (key, label, session.link(tab=key))
+            (key, label, session.link(tab=key, rank=None, attempt=None))
             for key, label in (
                 ("overview", say("Overview")),
                 ("logs", say("Logs")),
@@ -44,58 +63,58 @@ async def job_page(session: PortalSession) -> None:
         current,
     )
     body = ui.element("div")
+    charts = Charts(session)
 
     async def draw() -> None:
         fresh = await session.client.jobs.get(job_id)
         state.set_content(state_line(session, fresh.job))
-        if current == "logs":
-            return
-        body.clear()
-        with body:
-            if current == "metrics":
-                await _metrics(session, fresh)
-            elif current == "events":
-                await _events(session, fresh)
-            else:
-                _overview(session, fresh)
+        if current == "metrics":
+            await charts.draw(body, job_id)
+        elif current != "logs":
+            body.clear()
+            with body:
+                if current == "events":
+                    await _events(session, fresh)
+                else:
+                    await _overview(session, fresh)
 
     await draw()
     if current == "logs":
         with body:
             _log(session, detail)
-    refresh_on(session.context.bus, (f"workload:{detail.job.id}",), draw)
+    refresh_on(session, (f"workload:{job_id}",), draw)
+    if current == "metrics":
+        refresh_on(
+            session, (f"metrics:{job_id}",), lambda: charts.draw(body, job_id), quiet_s=CHART_S
+        )
 
 
 def _actions(session: PortalSession, detail: JobDetail) -> None:
     say = session.say
+    if not session.may(Permission.JOBS_WRITE):
+        return
 
     async def cancel() -> None:
         try:
             await session.client.jobs.cancel(detail.job.id)
             ui.notify(say("Asked it to stop."))
         except MadangError as error:
-            ui.notify(str(error), type="negative")
+            ui.notify(sentence(str(error)), type="negative", multi_line=True)
 
     async def clone() -> None:
         try:
             copy = await session.client.jobs.clone(detail.job.id)
             ui.navigate.to(f"/jobs/{copy.id}")
         except MadangError as error:
-            ui.notify(str(error), type="negative")
+            ui.notify(sentence(str(error)), type="negative", multi_line=True)
 
-    link = f"/jobs/new?from={escape(detail.job.id)}"
-    html(escape(say("Change and run")), tag="a").classes("m-button").props(f'href="{link}"')
-    _button(say("Clone"), clone)
+    link_button(say("Change and run"), f"/jobs/new?from={quote(detail.job.id)}")
+    button(say("Run again"), clone)
     if not detail.job.state.ended:
-        _button(say("Cancel"), cancel, "danger")
+        button(say("Cancel"), cancel, "danger")
 
 
-def _button(label: str, action: Any, style: str = "") -> None:
-    with ui.element("button").classes(f"m-button {style}").on("click", action):
-        html(escape(label), tag="span")
-
-
-def _overview(session: PortalSession, detail: JobDetail) -> None:
+async def _overview(session: PortalSession, detail: JobDetail) -> None:
     say, job = session.say, detail.job
     with ui.element("div").classes("m-card"):
         facts(
@@ -118,21 +137,16 @@ def _overview(session: PortalSession, detail: JobDetail) -> None:
     if not detail.tasks:
         html(f'<p class="m-muted">{escape(say("None was started yet."))}</p>')
         return
-    titles = [
-        say(word) for word in ("Task", "State", "Node", "Devices", "Isolation", "Peak memory")
-    ]
-    rows = "".join(_task_row(session, task, titles) for task in detail.tasks)
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    html(
-        f'<table class="m-table stack"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    ).classes("m-tablebox")
+    titles = [say("Task"), say("State"), say("Node"), say("Devices"), say("Isolation"),
+              say("Peak memory")]  # fmt: skip
+    plain_table(titles, [_task_row(session, task) for task in detail.tasks])
 
 
-def _input(entry: Any) -> str:
+def _input(entry: JobInput) -> str:
     return f"{entry.kind.replace('_', ' ')} {entry.ref or entry.id}"
 
 
-def _task_row(session: PortalSession, task: Task, titles: list[str]) -> str:
+def _task_row(session: PortalSession, task: Task) -> tuple[str, ...]:
     say = session.say
     name = say(
         "{role} {rank}, attempt {attempt}", role=task.role, rank=task.rank, attempt=task.attempt
@@ -145,120 +159,182 @@ def _task_row(session: PortalSession, task: Task, titles: list[str]) -> str:
         for device in task.devices
     )
     isolation = ", ".join(f"{key}: {value}" for key, value in task.isolation.items())
-    cells = (
+    return (
         escape(name),
         chip(task.state, say(task.state.value)) + why,
         escape(task.node),
-        escape(devices),
-        escape(isolation),
-        size(task.peak_memory_bytes) if task.peak_memory_bytes else "",
+        escape(devices) or "–",
+        escape(isolation) or "–",
+        size(task.peak_memory_bytes) if task.peak_memory_bytes else "–",
     )
-    return "<tr>" + "".join(
-        f'<td data-title="{escape(title)}">{cell}</td>'
-        for title, cell in zip(titles, cells, strict=True)
-    ) + "</tr>"  # fmt: skip
 
 
 def _log(session: PortalSession, detail: JobDetail) -> None:
-    """The log of one task, from its tail on, as it is written."""
-    say = session.say
-    newest = [task for task in detail.tasks if task.attempt == detail.job.attempt]
-    rank = int(session.query.get("rank", "0") or 0)
+    """The log of one task, from its tail on, as it is written; the browser asks the API."""
+    say, job = session.say, detail.job
+    attempt = _number(session.query.get("attempt"), max(job.attempt, 1))
+    rank = _number(session.query.get("rank"), 0)
+    ranks = sorted({task.rank for task in detail.tasks if task.attempt == attempt})
     with ui.element("div").classes("m-bar"):
-        for task in newest if len(newest) > 1 else []:
-            current = " primary" if task.rank == rank else ""
-            link = escape(session.link(rank=str(task.rank)))
-            html(escape(say("Rank {rank}", rank=task.rank)), tag="a").classes(
-                f"m-button{current}"
-            ).props(f'href="{link}"')
+        if job.attempt > 1:
+            _choice(session, "attempt", say("Attempt"), range(1, job.attempt + 1), attempt)
+        if len(ranks) > 1:
+            _choice(session, "rank", say("Rank"), ranks, rank)
         ui.element("span").classes("grow")
-        download = f"/api/v1/jobs/{escape(detail.job.id)}/logs?rank={rank}"
-        html(escape(say("Download")), tag="a").classes("m-button").props(
-            f'href="{download}" download="{escape(detail.job.name)}-{rank}.log"'
+        source = f"/api/v1/jobs/{quote(job.id)}/logs?rank={rank}"
+        if "attempt" in session.query:
+            source += f"&attempt={attempt}"
+        with_attributes(
+            html(escape(say("Download")), tag="button").classes("m-button"),
+            {
+                "type": "button",
+                "data-save": source,
+                "data-name": f"{job.name}-{rank}.log",
+                "onclick": "madang.saveLog(this)",
+            },
         )
-    box = (
-        html("", tag="pre")
-        .classes("m-log")
-        .props(f'tabindex="0" role="log" aria-label="{escape(say("Log"))}"')
+    with_attributes(
+        html("", tag="pre").classes("m-log"),
+        {
+            "tabindex": "0",
+            "role": "log",
+            "aria-label": say("Log"),
+            "data-log": f"{source}&follow=true",
+            "data-tail": str(LOG_TAIL_BYTES),
+            "data-empty": say("Nothing was written yet."),
+        },
     )
-    client = ui.context.client
-
-    async def follow() -> None:
-        await client.connected(timeout=30)
-        async with session.client.jobs.stream_log(
-            detail.job.id, rank=rank, tail_bytes=LOG_TAIL_BYTES, follow=True
-        ) as chunks:
-            async for text in chunks:
-                with client:
-                    ui.run_javascript(f"madang.appendLog('c{box.id}', {_js(text)})")
-
-    task = background_tasks.create(follow(), name="live log")
-    client.on_delete(task.cancel)
+    html(f"<h2>{escape(say('The same on the command line'))}</h2>")
+    command(f"madang job logs -f {job.id}", say("Copy"))
 
 
-def _js(text: str) -> str:
-    return json.dumps(text)
+def _choice(
+    session: PortalSession, name: str, label: str, values: Iterable[int], current: int
+) -> None:
+    """A select that goes to the same page with another `name` in its address."""
+    options = "".join(
+        f'<option value="{escape(session.link(**{name: str(value)}))}"'
+        f"{' selected' if value == current else ''}>{escape(label)} {value}</option>"
+        for value in values
+    )
+    with_attributes(
+        html(options, tag="select").classes("m-select"),
+        {"aria-label": label, "onchange": "location.assign(this.value)"},
+    )
 
 
-async def _metrics(session: PortalSession, detail: JobDetail) -> None:
-    series = await session.client.jobs.metrics(detail.job.id)
-    if not series:
-        note(
-            session.say("No numbers yet"),
-            session.say("What the program reports is drawn here while it runs."),
-            command_line="from madang import train\n\ntrain.report(step, loss=loss)",
-        )
-        return
-    by_key: dict[str, list[MetricSeries]] = {}
-    for one in series:
-        by_key.setdefault(one.key, []).append(one)
-    with ui.element("div").classes("m-cards"):
-        for key, lines in sorted(by_key.items()):
-            with ui.element("div").classes("m-card"):
-                html(f"<b>{escape(key)}</b>")
-                ui.echart(_chart(session, lines)).style("height:220px;width:100%")
+def _number(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() else otherwise
+
+
+class Charts:
+    """The numbers of a job, a chart each; new points move lines and leave the zoom alone."""
+
+    def __init__(self, session: PortalSession) -> None:
+        self._session = session
+        self._charts: dict[str, ui.echart] = {}
+
+    async def draw(self, body: ui.element, job_id: str) -> None:
+        by_key: dict[str, list[MetricSeries]] = {}
+        for one in await self._session.client.jobs.metrics(job_id):
+            by_key.setdefault(one.key, []).append(one)
+        if by_key.keys() != self._charts.keys() or not by_key:
+            self._build(body, by_key)
+            return
+        for key, lines in by_key.items():
+            self._charts[key].options["series"] = _series(self._session, lines)
+            self._charts[key].update()
+
+    def _build(self, body: ui.element, by_key: dict[str, list[MetricSeries]]) -> None:
+        say = self._session.say
+        self._charts = {}
+        body.clear()
+        with body:
+            if not by_key:
+                note(
+                    say("No numbers yet"),
+                    say("What the program reports is drawn here while it runs."),
+                    command_line="from madang import train\n\ntrain.report(step, loss=loss)",
+                )
+                return
+            with ui.element("div").classes("m-charts"):
+                for key, lines in sorted(by_key.items()):
+                    with ui.element("div").classes("m-card"):
+                        html(f"<b>{escape(key)}</b> {_last(lines)}").classes("m-state")
+                        chart = ui.echart(_chart(self._session, lines))
+                        self._charts[key] = chart.style("height:220px;width:100%")
+
+
+def _last(lines: list[MetricSeries]) -> str:
+    newest = max(lines, key=lambda line: (line.attempt, -line.rank))
+    return f'<span class="m-muted">{newest.points[-1].value:.6g}</span>' if newest.points else ""
 
 
 def _chart(session: PortalSession, lines: list[MetricSeries]) -> dict[str, Any]:
+    grey = {"color": "#8a8378"}
     return {
         "color": list(PALETTE),
         "animation": False,
-        "grid": {"left": 56, "right": 12, "top": 28, "bottom": 36},
-        "legend": {"show": len(lines) > 1, "top": 0, "textStyle": {"color": "#888"}},
+        "textStyle": {"fontFamily": "inherit"},
+        "grid": {"left": 56, "right": 16, "top": 28 if len(lines) > 1 else 12, "bottom": 40},
+        "legend": {"show": len(lines) > 1, "top": 0, "textStyle": grey, "itemHeight": 8},
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "value", "name": session.say("step"), "nameLocation": "middle",
-                  "nameGap": 22, "min": "dataMin", "max": "dataMax"},
-        "yAxis": {"type": "value", "scale": True},
+                  "nameGap": 24, "min": "dataMin", "max": "dataMax", "axisLabel": grey,
+                  "nameTextStyle": grey, "splitLine": {"show": False}},
+        "yAxis": {"type": "value", "scale": True, "axisLabel": grey,
+                  "splitLine": {"lineStyle": {"color": "rgba(138,131,120,0.2)"}}},
         "dataZoom": [{"type": "inside"}],
-        "series": [
-            {
-                "name": session.say("Rank {rank}", rank=line.rank),
-                "type": "line",
-                "showSymbol": len(line.points) < 30,
-                "data": [[point.step, point.value] for point in line.points],
-            }
-            for line in lines
-        ],
+        "series": _series(session, lines),
     }  # fmt: skip
+
+
+def _series(session: PortalSession, lines: list[MetricSeries]) -> list[dict[str, Any]]:
+    attempts = {line.attempt for line in lines}
+    return [
+        {
+            "name": session.say("Rank {rank}", rank=line.rank)
+            if len(attempts) == 1
+            else session.say("Rank {rank}, attempt {attempt}", rank=line.rank,
+                             attempt=line.attempt),
+            "type": "line",
+            "showSymbol": len(line.points) < 30,
+            "data": [[point.step, point.value] for point in line.points],
+        }
+        for line in lines
+    ]  # fmt: skip
 
 
 async def _events(session: PortalSession, detail: JobDetail) -> None:
     say = session.say
-    events = await session.client.jobs.events(detail.job.id, limit=200)
-    rows = "".join(
-        f'<tr><td data-title="{escape(say("When"))}">{moment(event.at)}</td>'
-        f'<td data-title="{escape(say("What"))}">{escape(_event_words(event))}</td>'
-        f'<td data-title="{escape(say("By"))}">{escape(event.actor)}</td></tr>'
-        for event in events.items
-    )
-    html(
-        f'<table class="m-table stack"><thead><tr><th>{escape(say("When"))}</th>'
-        f"<th>{escape(say('What'))}</th><th>{escape(say('By'))}</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>"
-    ).classes("m-tablebox")
+    page = await session.client.jobs.events(detail.job.id, limit=200)
+    names = {
+        task.id: say(
+            "{role} {rank}, attempt {attempt}",
+            role=task.role,
+            rank=task.rank,
+            attempt=task.attempt,
+        )
+        for task in detail.tasks
+    }
+    titles = [say("When"), say("Of"), say("What"), say("By")]
+    rows = [
+        (
+            moment(event.at),
+            escape(names.get(event.subject, say("the job"))),
+            _event_words(session, event),
+            escape(event.actor),
+        )
+        for event in page.items
+    ]
+    plain_table(titles, rows)
 
 
-def _event_words(event: Any) -> str:
-    change = f"{event.old} → {event.new}" if event.action == "state" else event.action
-    why = f": {event.reason.message}" if event.reason else ""
-    return f"{event.subject} {change}{why}"
+def _event_words(session: PortalSession, event: Event) -> str:
+    say = session.say
+    if event.action == "state" and event.new:
+        what = chip(event.new, say(event.new))
+    else:
+        what = escape(say(event.action))
+    why = f" {escape(event.reason.message)}" if event.reason else ""
+    return what + why

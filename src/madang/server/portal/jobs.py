@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import escape
 from typing import Any
 
 from nicegui import ui
 
+from madang.core.permissions import Permission
 from madang.core.states import WorkloadState
 from madang.schemas import Page
 from madang.schemas.jobs import Job
-from madang.server.portal.components import chip, html, moment, note
-from madang.server.portal.frame import header, page
+from madang.server.portal.components import chip, link_button, moment, note
+from madang.server.portal.frame import header, page, role_note
 from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
 from madang.server.portal.table import Column, Filter, ServerTable
@@ -23,12 +25,13 @@ COUNTED = 100
 @page("/jobs", title="Jobs", section="/jobs")
 async def jobs_page(session: PortalSession) -> None:
     say = session.say
-    with header(say("Jobs"), await jobs_sentence(session)):
-        html(escape(say("New job")), tag="a").classes("m-button primary").props('href="/jobs/new"')
+    with header(say("Jobs")) as state:
+        if session.may(Permission.JOBS_WRITE):
+            link_button(say("New job"), "/jobs/new", "primary")
+    role_note(session, Permission.JOBS_WRITE)
 
     async def cancel(keys: list[str]) -> None:
-        for key in keys:
-            await session.client.jobs.cancel(key)
+        await asyncio.gather(*(session.client.jobs.cancel(key) for key in keys))
         ui.notify(say("Asked {count} jobs to stop.", count=len(keys)))
 
     def empty() -> None:
@@ -44,6 +47,7 @@ async def jobs_page(session: PortalSession) -> None:
         fetch_jobs(session),
         job_columns(session),
         key=lambda job: job.id,
+        name=lambda job: job.name,
         href=lambda job: f"/jobs/{job.id}",
         empty=empty,
         filters=[
@@ -53,12 +57,18 @@ async def jobs_page(session: PortalSession) -> None:
                 say("Any state"),
                 tuple((state.value, say(state.value)) for state in WorkloadState),
             ),
-            Filter("user", say("Anyone's"), ((session.login.user.name, say("Only mine")),)),
+            Filter("user", say("Anyone's"), (("me", say("Only mine")),)),
         ],
-        bulk=[(say("Cancel chosen"), cancel)],
+        bulk=[(say("Cancel chosen"), cancel)] if session.may(Permission.JOBS_WRITE) else [],
     )
+
+    async def draw() -> None:
+        state.set_content(escape(await jobs_sentence(session)))
+        await table.refresh()
+
     await table.build()
-    refresh_on(session.context.bus, ("workload:",), table.refresh)
+    state.set_content(escape(await jobs_sentence(session)))
+    refresh_on(session, (session.topic("workloads"),), draw)
 
 
 def fetch_jobs(session: PortalSession) -> Any:
@@ -93,10 +103,10 @@ def job_columns(session: PortalSession) -> list[Column[Job]]:
 def state_line(session: PortalSession, job: Job) -> str:
     """Chip, sentence, since when."""
     since = job.ended_at or job.started_at or job.created_at
-    why = escape(job.reason.message) if job.reason and job.state != WorkloadState.RUNNING else ""
+    why = job.reason and job.state != WorkloadState.RUNNING and job.reason.message
     return (
         f'<span class="m-state">{chip(job.state, session.say(job.state.value))} '
-        f'<span>{why}</span> <span class="m-muted">{moment(since)}</span></span>'
+        f'<span>{escape(why or "")}</span> <span class="m-muted">{moment(since)}</span></span>'
     )
 
 
@@ -109,8 +119,10 @@ def asks_for(job: Job) -> str:
 
 async def jobs_sentence(session: PortalSession) -> str:
     """`3 run, 1 waits: waits for 2 GPUs…`: what is going on, in one line."""
-    running = await session.client.jobs.list(limit=COUNTED, state=["running"])
-    waiting = await session.client.jobs.list(limit=COUNTED, state=["pending"])
+    running, waiting = await asyncio.gather(
+        session.client.jobs.list(limit=COUNTED, state=["running"]),
+        session.client.jobs.list(limit=COUNTED, state=["pending"]),
+    )
     if not running.items and not waiting.items:
         return session.say("Nothing runs or waits.")
     counts = {"running": _count(running), "waiting": _count(waiting)}

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from nicegui import background_tasks, ui
+from nicegui.client import ClientConnectionTimeout
 
+from madang.core.errors import MadangError
 from madang.server.bus import Bus
+from madang.server.portal.session import PortalSession
 
-QUIET_S = 0.3
-"""Changes within this time are drawn once: a burst does not flicker, nor cost a query each."""
+QUIET_S = 0.5
+"""A change is drawn at once; those that follow within this time are drawn together after it."""
+
+CONNECT_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 class LivePages:
@@ -44,25 +52,38 @@ class LivePages:
                         changed.set()
 
 
-_by_bus: dict[int, LivePages] = {}
-
-
 def refresh_on(
-    bus: Bus, prefixes: tuple[str, ...], refresh: Callable[[], Awaitable[None]]
+    session: PortalSession,
+    prefixes: tuple[str, ...],
+    refresh: Callable[[], Awaitable[None]],
+    *,
+    quiet_s: float = QUIET_S,
 ) -> None:
-    """Call `refresh` after each change of a topic that begins so, as long as the page is open."""
-    pages = _by_bus.setdefault(id(bus), LivePages(bus))
+    """Call `refresh` after each change of a topic that begins so, as long as the page is open.
+
+    A page in a hidden tab is drawn when it is looked at again.
+    """
+    parts = session.context.parts
+    pages: LivePages = parts.setdefault("portal", LivePages(session.context.bus))
     key, changed = pages.watch(prefixes)
     client = ui.context.client
+    seen = _visibility(session)
 
     async def follow() -> None:
-        await client.connected(timeout=30)
+        try:
+            await client.connected(timeout=CONNECT_S)
+        except ClientConnectionTimeout:
+            return
         while True:
             await changed.wait()
+            await seen.wait()
             changed.clear()
-            with client:
-                await refresh()
-            await asyncio.sleep(QUIET_S)
+            try:
+                with client:
+                    await refresh()
+            except MadangError as error:
+                log.info("a page was not drawn again: %s", error)
+            await asyncio.sleep(quiet_s)
 
     task = background_tasks.create(follow(), name="live page")
 
@@ -71,3 +92,12 @@ def refresh_on(
         pages.forget(key)
 
     client.on_delete(stop)
+
+
+def _visibility(session: PortalSession) -> asyncio.Event:
+    """Set while the page can be seen; portal.js tells."""
+    if session.seen is None:
+        seen = session.seen = asyncio.Event()
+        seen.set()
+        ui.on("visible", lambda event: seen.set() if event.args else seen.clear())
+    return session.seen

@@ -7,6 +7,7 @@ from html import escape
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from madang.server.portal.session import language_of
 from madang.server.portal.words import translate
 
 router = APIRouter()
@@ -16,26 +17,25 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <link rel="stylesheet" href="/portal-static/theme.css">
+<script src="/portal-static/theme.js"></script>
 <script defer src="/portal-static/login.js"></script>
-</head><body><main class="m-page" style="max-width:400px;margin:10vh auto 0">
-<p class="m-brand" style="padding:0">Madang <small>마당</small></p>
-<form id="login" class="m-card" style="display:grid;gap:12px"
-  data-failed="{failed}" data-link="{link}">
-<h1 style="font-size:20px;margin:0">{title}</h1>
-<label>{name}<br><input class="m-input" style="width:100%" name="name" autocomplete="username"
-  autofocus required></label>
-<label>{password}<br><input class="m-input" style="width:100%" name="password" type="password"
+</head><body><main class="m-login">
+<p class="m-brand">Madang <small lang="ko">마당</small></p>
+<form id="login" class="m-card" data-failed="{failed}" data-link="{link}">
+<h1>{title}</h1>
+<label>{name}<input class="m-input" name="name" autocomplete="username" autofocus required></label>
+<label>{password}<input class="m-input" name="password" type="password"
   autocomplete="current-password" required></label>
 <p id="problem" class="m-problem" role="alert" hidden></p>
-<button class="m-button primary" style="justify-content:center">{title}</button>
-<p class="m-muted" style="margin:0">{hint}</p>
+<button class="m-button primary">{title}</button>
+<p class="m-muted hint">{hint}</p>
 </form></main></body></html>"""
 
 
 @router.get("/login", include_in_schema=False)
 async def login_page(request: Request) -> HTMLResponse:
     """Name and password, or the one-time link that `madang up` prints."""
-    language = "ko" if request.headers.get("accept-language", "").startswith("ko") else "en"
+    language = language_of(request)
 
     def say(sentence: str) -> str:
         return escape(translate(language, sentence))

@@ -7,11 +7,21 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from madang.core.errors import MadangError
+from madang.core.errors import InvalidInput
+from madang.core.permissions import Permission
 from madang.schemas import Page
-from madang.schemas.lineage import Lineage, LineageKind
+from madang.schemas.lineage import LineageChain, LineageKind
 from madang.schemas.models import Model, ModelVersion
-from madang.server.portal.components import chip, command, facts, html, moment, note
+from madang.server.portal.components import (
+    chip,
+    command,
+    facts,
+    html,
+    link_button,
+    moment,
+    note,
+    plain_table,
+)
 from madang.server.portal.dialogs import button, confirm_by_name, form_dialog
 from madang.server.portal.frame import header, page
 from madang.server.portal.live import refresh_on
@@ -52,11 +62,12 @@ async def models_page(session: PortalSession) -> None:
                    lambda model: model.updated_at),
         ],
         key=lambda model: model.id,
+        name=lambda model: model.name,
         href=_link,
         empty=empty,
     )  # fmt: skip
     await table.build()
-    refresh_on(session.context.bus, ("model:",), table.refresh)
+    refresh_on(session, (session.topic("models"),), table.refresh)
 
 
 @page("/models/{model}", title="Model", section="/models")
@@ -68,29 +79,18 @@ async def model_page(session: PortalSession) -> None:
         if versions.items:
             newest = versions.items[0]
             link = f"/endpoints?new=1&model={quote(newest.ref)}"
-            html(escape(say("Deploy")), tag="a").classes("m-button primary").props(
-                f'href="{escape(link)}"'
-            )
-        button(say("Remove"), lambda: _remove(session, model), "danger")
+            if session.may(Permission.ENDPOINTS_WRITE):
+                link_button(say("Deploy"), link, "primary")
+        if session.may(Permission.MODELS_WRITE):
+            button(say("Set an alias"), lambda: _set_alias(session, model))
+            button(say("Remove"), lambda: _remove(session, model), "danger")
     if not versions.items:
         note(say("No version yet"), say("A job registers one with the ordinary MLflow client."))
         return
-    head = "".join(
-        f"<th>{escape(title)}</th>"
-        for title in (
-            say("Version"),
-            say("Aliases"),
-            say("Made by run"),
-            say("By"),
-            say("Created"),
-        )
+    plain_table(
+        [say("Version"), say("Aliases"), say("Made by run"), say("By"), say("Created")],
+        [_version_row(session, version) for version in versions.items],
     )
-    rows = "".join(_version_row(session, version) for version in versions.items)
-    html(
-        f'<table class="m-table stack"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    ).classes("m-tablebox")
-    with ui.element("div").classes("m-bar").style("margin-top:12px"):
-        button(say("Set an alias"), lambda: _set_alias(session, model))
     wanted = session.query.get("version", str(versions.items[0].version))
     version = next(
         (one for one in versions.items if str(one.version) == wanted), versions.items[0]
@@ -101,7 +101,7 @@ async def model_page(session: PortalSession) -> None:
     command(f'mlflow.pyfunc.load_model("models:/{version.ref}")', say("Copy"))
 
 
-def lineage_list(session: PortalSession, lineage: Lineage) -> None:
+def lineage_list(session: PortalSession, lineage: LineageChain) -> None:
     """The chain from dataset version to endpoint, in its order."""
     say = session.say
     labels = {
@@ -124,16 +124,14 @@ def lineage_list(session: PortalSession, lineage: Lineage) -> None:
         facts(rows)
 
 
-def _version_row(session: PortalSession, version: ModelVersion) -> str:
-    say = session.say
-    run = f'<code class="m-mono">{escape(version.run_id)}</code>' if version.run_id else "–"
+def _version_row(session: PortalSession, version: ModelVersion) -> tuple[str, ...]:
     link = escape(session.link(version=str(version.version)))
     return (
-        f'<tr><td data-title="{escape(say("Version"))}"><a href="{link}">{version.version}</a></td>'
-        f'<td data-title="{escape(say("Aliases"))}">{escape(", ".join(version.aliases))}</td>'
-        f'<td data-title="{escape(say("Made by run"))}">{run}</td>'
-        f'<td data-title="{escape(say("By"))}">{escape(version.user)}</td>'
-        f'<td data-title="{escape(say("Created"))}">{moment(version.created_at)}</td></tr>'
+        f'<a href="{link}">{version.version}</a>',
+        escape(", ".join(version.aliases)) or "–",
+        f'<code class="m-mono">{escape(version.run_id)}</code>' if version.run_id else "–",
+        escape(version.user),
+        moment(version.created_at),
     )
 
 
@@ -144,7 +142,7 @@ def _set_alias(session: PortalSession, model: Model) -> None:
         try:
             number = int(values["version"])
         except ValueError:
-            raise MadangError(say("The version is a number.")) from None
+            raise InvalidInput(say("The version is a number.")) from None
         await session.client.models.set_alias(model.id, values["alias"], number)
         ui.navigate.reload()
 

@@ -9,9 +9,21 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 
 from madang.server.context import ServerContext
-from madang.server.portal import data, endpoints, home, job, job_form, jobs, login, models
+from madang.server.portal import (
+    data,
+    dataset,
+    endpoint,
+    endpoints,
+    folder,
+    home,
+    job,
+    job_form,
+    jobs,
+    login,
+    models,
+)
 
-PAGES = (home, jobs, job, job_form, data, models, endpoints)
+PAGES = (home, jobs, job_form, job, data, folder, dataset, models, endpoints, endpoint)
 """Modules whose import registers their pages."""
 
 

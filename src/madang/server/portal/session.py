@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+import asyncio
+import json
+from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
 import httpx
 from fastapi import Request
 from fastapi.responses import RedirectResponse
+from nicegui import ui
 
 from madang.client import AsyncClient
 from madang.client.config import ClientConfig
 from madang.core.errors import Unauthenticated
-from madang.schemas.auth import LoginSession
+from madang.core.permissions import Permission, role_allows
+from madang.schemas.auth import LoginSession, OwnProject
 from madang.server.context import ServerContext
 from madang.server.portal.words import translate
+from madang.server.settings import portal_url
 
 SESSION_COOKIE = "madang_session"
 PROJECT_COOKIE = "madang_project"
@@ -50,13 +54,27 @@ class PortalSession:
     context: ServerContext
     client: AsyncClient
     login: LoginSession
-    project: str
+    own_project: OwnProject | None
     language: str
     path: str
     query: dict[str, str]
     path_values: dict[str, str]
-    csrf: str
-    labels: dict[str, Any] = field(default_factory=dict)
+    seen: asyncio.Event | None = None
+    """Set while the page can be seen, once something on it is live (live.py)."""
+
+    @property
+    def project(self) -> str:
+        return self.own_project.name if self.own_project else ""
+
+    def topic(self, kind: str) -> str:
+        """The bus topic that says that the project's `kind` (workloads…) changed."""
+        return f"project:{self.own_project.id if self.own_project else ''}:{kind}"
+
+    def may(self, permission: Permission) -> bool:
+        """Whether her role in the project allows it: what she may not do is not offered."""
+        if self.login.user.is_admin:
+            return True
+        return self.own_project is not None and role_allows(self.own_project.role, permission)
 
     def say(self, sentence: str, **facts: object) -> str:
         """The sentence in her language, with its facts filled in."""
@@ -67,6 +85,11 @@ class PortalSession:
         query = {key: value for key, value in (self.query | changes).items() if value}
         return f"{self.path}?{urlencode(query)}" if query else self.path
 
+    def keep(self, **changes: str | None) -> None:
+        """Write changes of the query into the address, without loading the page again."""
+        address = json.dumps(self.link(**changes))
+        ui.run_javascript(f"history.replaceState(null, '', {address})")
+
 
 async def open_session(request: Request) -> PortalSession | RedirectResponse:
     """The session of a request; a redirect to the login page when nobody is logged in."""
@@ -76,29 +99,30 @@ async def open_session(request: Request) -> PortalSession | RedirectResponse:
     login_page = RedirectResponse(f"/login?next={quote(target)}", status_code=303)
     if not cookie:
         return login_page
-    origin = str(request.base_url).rstrip("/")
-    transport = CookieTransport(api_transport(request), cookie, origin)
-    client = AsyncClient(origin, "cookie", transport=transport)
+    transport = CookieTransport(api_transport(request), cookie, portal_url(context.settings))
+    client = AsyncClient.from_config(ClientConfig(url="http://control", token=""), transport)
     try:
         login = await client.auth.session()
     except Unauthenticated:
         await client.aclose()
         return login_page
     transport.csrf = login.csrf
-    projects = [project.name for project in login.projects]
     wanted = request.query_params.get("project") or request.cookies.get(PROJECT_COOKIE, "")
-    project = wanted if wanted in projects else next(iter(projects), "")
-    client.transport.config = _with_project(client, project)
+    own_project = next(
+        (project for project in login.projects if project.name == wanted),
+        next(iter(login.projects), None),
+    )
+    if own_project:
+        client.transport.config = replace(client.transport.config, project=own_project.name)
     return PortalSession(
         context=context,
         client=client,
         login=login,
-        project=project,
-        language=_language(request),
+        own_project=own_project,
+        language=language_of(request),
         path=request.url.path,
         query=dict(request.query_params),
         path_values={key: str(value) for key, value in request.path_params.items()},
-        csrf=login.csrf,
     )
 
 
@@ -108,14 +132,11 @@ def api_transport(request: Request) -> httpx.AsyncBaseTransport:
     if made is not None:
         return made()  # type: ignore[no-any-return]
     context: ServerContext = request.app.state.context
-    return httpx.AsyncHTTPTransport(uds=str(context.paths.control_socket))
+    return httpx.AsyncHTTPTransport(uds=str(context.paths.control_socket), verify=False)
 
 
-def _with_project(client: AsyncClient, project: str) -> ClientConfig:
-    return replace(client.transport.config, project=project)
-
-
-def _language(request: Request) -> str:
+def language_of(request: Request) -> str:
+    """What she chose, else what her browser prefers."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     if chosen in ("en", "ko"):
         return chosen

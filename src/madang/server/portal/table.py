@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +17,14 @@ from nicegui import events, ui
 
 from madang.core.errors import MadangError
 from madang.schemas import Page
-from madang.server.portal.components import html, note
+from madang.server.portal.components import (
+    html,
+    note,
+    sentence,
+    with_attributes,
+)
+from madang.server.portal.dialogs import button
+from madang.server.portal.frame import problem_panel
 from madang.server.portal.session import PortalSession
 
 Row = TypeVar("Row")
@@ -57,6 +63,7 @@ class ServerTable(Generic[Row]):
         columns: Sequence[Column[Row]],
         *,
         key: Callable[[Row], str],
+        name: Callable[[Row], str],
         href: Callable[[Row], str],
         empty: Callable[[], object],
         filters: Sequence[Filter] = (),
@@ -67,6 +74,7 @@ class ServerTable(Generic[Row]):
         self._fetch = fetch
         self._columns = columns
         self._key = key
+        self._name = name
         self._href = href
         self._empty = empty
         self._filters = filters
@@ -77,7 +85,8 @@ class ServerTable(Generic[Row]):
             for entry in filters
             if entry.name in session.query
         }
-        self._cursors: list[str | None] = [session.query.get("cursor")]
+        cursor = session.query.get("cursor")
+        self._cursors: list[str | None] = [None, cursor] if cursor else [None]
 
     async def build(self) -> None:
         """Draw the filters and the first page."""
@@ -87,9 +96,8 @@ class ServerTable(Generic[Row]):
             ui.element("span").classes("grow")
             for label, action in self._bulk:
                 self._build_bulk(label, action)
-            csv_button = ui.element("button").classes("m-button").on("click", self._export)
-            with csv_button:
-                html("CSV", tag="span")
+            every_row = self._session.say("All rows that the filters let through")
+            with_attributes(button("CSV", self._export), {"title": every_row})
         self._body = ui.element("div")
         await self.refresh()
 
@@ -102,7 +110,7 @@ class ServerTable(Generic[Row]):
         except MadangError as error:
             self._body.clear()
             with self._body:
-                note(self._session.say("This could not be loaded"), str(error), kind="problem")
+                problem_panel(self._session, error)
             return
         self._body.clear()
         with self._body:
@@ -143,13 +151,16 @@ class ServerTable(Generic[Row]):
             for column in self._columns
         )
         key = escape(self._key(row))
+        label = escape(self._session.say("Choose {name}", name=self._name(row)))
         pick = (
             f'<td class="pick"><input type="checkbox" class="pick" value="{key}" '
-            f'aria-label="{escape(self._session.say("Choose {name}", name=self._key(row)))}"></td>'
+            f'aria-label="{label}"></td>'
             if self._bulk
             else ""
         )
-        return f'<tr data-key="{key}" data-href="{escape(self._href(row))}">{pick}{cells}</tr>'
+        href = self._href(row)
+        leads = f' data-href="{escape(href)}"' if href else ""
+        return f'<tr data-key="{key}"{leads}>{pick}{cells}</tr>'
 
     def _draw_pager(self, page: Page[Row]) -> None:
         if page.next_cursor is None and len(self._cursors) == 1:
@@ -161,11 +172,9 @@ class ServerTable(Generic[Row]):
 
         with ui.element("div").classes("m-pager"):
             if len(self._cursors) > 1:
-                _button(self._session.say("Previous"), lambda: turn(self._cursors[:-1] or [None]))
+                button(self._session.say("Previous"), lambda: turn(self._cursors[:-1]))
             if page.next_cursor is not None:
-                _button(
-                    self._session.say("Next"), lambda: turn([*self._cursors, page.next_cursor])
-                )
+                button(self._session.say("Next"), lambda: turn([*self._cursors, page.next_cursor]))
 
     def _build_filter(self, entry: Filter) -> None:
         async def choose(change: events.GenericEventArguments) -> None:
@@ -179,22 +188,27 @@ class ServerTable(Generic[Row]):
         current = self._chosen.get(entry.name, "")
         read = "(event) => emit(event.target.value)"
         if entry.options:
-            select = ui.element("select").classes("m-select")
-            select.props(f'aria-label="{escape(entry.label)}"').on(
-                "change", choose, js_handler=read
+            select = with_attributes(
+                ui.element("select").classes("m-select"), {"aria-label": entry.label}
             )
+            select.on("change", choose, js_handler=read)
             with select:
                 for value, label in (("", entry.label), *entry.options):
-                    chosen = " selected" if value == current else ""
-                    option = html(escape(label), tag="option")
-                    option.props(f'value="{escape(value)}"{chosen}')
+                    option = with_attributes(html(escape(label), tag="option"), {"value": value})
+                    if value == current:
+                        option.props("selected")
             return
-        box = ui.element("input").classes("m-input")
-        box.props(
-            f'type="search" placeholder="{escape(entry.label)}" aria-label="{escape(entry.label)}" '
-            f'value="{escape(current)}" data-search'
+        box = with_attributes(
+            ui.element("input").classes("m-input"),
+            {
+                "type": "search",
+                "placeholder": entry.label,
+                "aria-label": entry.label,
+                "value": current,
+                "data-search": "",
+            },
         )
-        box.on("input", choose, throttle=0.25, js_handler=read)
+        box.on("input", choose, throttle=0.25, leading_events=False, js_handler=read)
 
     def _build_bulk(self, label: str, action: BulkAction) -> None:
         async def run(event: events.GenericEventArguments) -> None:
@@ -205,19 +219,19 @@ class ServerTable(Generic[Row]):
             try:
                 await action([str(key) for key in keys])
             except MadangError as error:
-                ui.notify(str(error), type="negative", multi_line=True)
+                ui.notify(sentence(str(error)), type="negative", multi_line=True)
+            ui.run_javascript("madang.pickNone()")
             await self.refresh()
 
-        button = ui.element("button").classes("m-button")
-        button.on("click", run, js_handler="() => emit(madang.picked())")
-        with button:
+        made = ui.element("button").classes("m-button").props('type="button"')
+        made.on("click", run, js_handler="() => emit(madang.picked())")
+        with made:
             html(escape(label), tag="span")
 
     async def _changed(self) -> None:
         cursor = self._cursors[-1]
         query = {entry.name: self._chosen.get(entry.name) for entry in self._filters}
-        address = self._session.link(**query, cursor=cursor)
-        ui.run_javascript(f"history.replaceState(null, '', {json.dumps(address)})")
+        self._session.keep(**query, cursor=cursor)
         await self.refresh()
 
     async def _export(self) -> None:
@@ -226,19 +240,18 @@ class ServerTable(Generic[Row]):
         writer = csv.writer(out)
         writer.writerow([column.title for column in self._columns])
         cursor: str | None = None
-        while True:
-            page = await self._fetch(limit=1000, cursor=cursor, **self._chosen)
-            for row in page.items:
-                writer.writerow([_inert(column.text(row)) for column in self._columns])
-            if (cursor := page.next_cursor) is None:
-                break
+        try:
+            while True:
+                page = await self._fetch(limit=1000, cursor=cursor, **self._chosen)
+                for row in page.items:
+                    writer.writerow([_inert(column.text(row)) for column in self._columns])
+                if (cursor := page.next_cursor) is None:
+                    break
+        except MadangError as error:
+            ui.notify(sentence(str(error)), type="negative", multi_line=True)
+            return
         name = self._session.path.strip("/").replace("/", "-") or "home"
         ui.download.content(out.getvalue(), f"{name}.csv", "text/csv")
-
-
-def _button(label: str, action: Callable[[], Awaitable[None]]) -> None:
-    with ui.element("button").classes("m-button").on("click", action):
-        html(escape(label), tag="span")
 
 
 def _inert(value: object) -> object:

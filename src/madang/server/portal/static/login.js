@@ -19,8 +19,10 @@ async function logIn(path, body) {
   }).catch(() => null);
   if (answer?.ok) return goOn();
   const said = answer ? await answer.json().catch(() => ({})) : {};
-  problem.textContent = [said.title || form.dataset.failed, said.detail].filter(Boolean).join(". ");
+  const words = [said.title || form.dataset.failed, said.detail].filter(Boolean).join(". ");
+  problem.textContent = words.charAt(0).toUpperCase() + words.slice(1);
   problem.hidden = false;
+  showFields(true);
 }
 
 form.addEventListener("submit", (event) => {
@@ -30,12 +32,16 @@ form.addEventListener("submit", (event) => {
   else logIn("login", { name: form.elements.name.value, password: form.elements.password.value });
 });
 
+function showFields(shown) {
+  for (const input of [form.elements.name, form.elements.password]) {
+    input.disabled = !shown;
+    input.closest("label").hidden = !shown;
+  }
+}
+
 if (query.has("link")) {
   // A click is asked for, so that a program that follows links does not use it up.
-  for (const input of [form.elements.name, form.elements.password]) {
-    input.disabled = true;
-    input.closest("label").hidden = true;
-  }
-  form.querySelector(".m-muted").textContent = form.dataset.link;
+  showFields(false);
+  form.querySelector(".hint").textContent = form.dataset.link;
   form.querySelector("button").focus();
 }
