@@ -22,6 +22,7 @@ def exported(module: ModuleType) -> set[str]:
         name
         for name, member in vars(module).items()
         if not name.startswith("_")
+        and name != "TYPE_CHECKING"
         and not inspect.ismodule(member)
         and getattr(member, "__module__", "madang").startswith("madang")
     }

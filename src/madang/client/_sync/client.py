@@ -1,33 +1,39 @@
 # Generated from ../_async by scripts/generate_sync_client: change it there.
-"""The client: one attribute a resource."""
+"""The client: one attribute a resource, loaded when it is first used.
+
+A command uses one or two resources; loading all of them would be most of what it takes.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import httpx
 
 from madang.client._sync._base import Transport
-from madang.client._sync.auth import Auth
-from madang.client._sync.datasets import Datasets
-from madang.client._sync.endpoints import Endpoints
-from madang.client._sync.environments import Environments
-from madang.client._sync.events import Events
-from madang.client._sync.experiments import Experiments
-from madang.client._sync.folders import Folders
-from madang.client._sync.jobs import Jobs
-from madang.client._sync.lineage import Lineage
-from madang.client._sync.models import Models
-from madang.client._sync.nodes import Nodes
-from madang.client._sync.platform import Platform
-from madang.client._sync.projects import Projects
-from madang.client._sync.queues import Queues
-from madang.client._sync.runs import Runs
-from madang.client._sync.tokens import Tokens
-from madang.client._sync.users import Users
-from madang.client._sync.volumes import Volumes
 from madang.client.config import ClientConfig, load_config
+
+if TYPE_CHECKING:
+    from madang.client._sync.auth import Auth
+    from madang.client._sync.datasets import Datasets
+    from madang.client._sync.endpoints import Endpoints
+    from madang.client._sync.environments import Environments
+    from madang.client._sync.events import Events
+    from madang.client._sync.experiments import Experiments
+    from madang.client._sync.folders import Folders
+    from madang.client._sync.jobs import Jobs
+    from madang.client._sync.lineage import Lineage
+    from madang.client._sync.models import Models
+    from madang.client._sync.nodes import Nodes
+    from madang.client._sync.platform import Platform
+    from madang.client._sync.projects import Projects
+    from madang.client._sync.queues import Queues
+    from madang.client._sync.runs import Runs
+    from madang.client._sync.tokens import Tokens
+    from madang.client._sync.users import Users
+    from madang.client._sync.volumes import Volumes
 
 
 class Client:
@@ -58,24 +64,114 @@ class Client:
 
     def _set_up(self, config: ClientConfig, transport: httpx.BaseTransport | None) -> None:
         self.transport = Transport(config, transport)
-        self.auth = Auth(self.transport)
-        self.queues = Queues(self.transport)
-        self.nodes = Nodes(self.transport)
-        self.jobs = Jobs(self.transport)
-        self.events = Events(self.transport)
-        self.datasets = Datasets(self.transport)
-        self.endpoints = Endpoints(self.transport)
-        self.environments = Environments(self.transport)
-        self.experiments = Experiments(self.transport)
-        self.folders = Folders(self.transport)
-        self.lineage = Lineage(self.transport)
-        self.models = Models(self.transport)
-        self.platform = Platform(self.transport)
-        self.projects = Projects(self.transport)
-        self.runs = Runs(self.transport)
-        self.tokens = Tokens(self.transport)
-        self.users = Users(self.transport)
-        self.volumes = Volumes(self.transport)
+
+    @cached_property
+    def auth(self) -> Auth:
+        from madang.client._sync.auth import Auth
+
+        return Auth(self.transport)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        from madang.client._sync.datasets import Datasets
+
+        return Datasets(self.transport)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        from madang.client._sync.endpoints import Endpoints
+
+        return Endpoints(self.transport)
+
+    @cached_property
+    def environments(self) -> Environments:
+        from madang.client._sync.environments import Environments
+
+        return Environments(self.transport)
+
+    @cached_property
+    def events(self) -> Events:
+        from madang.client._sync.events import Events
+
+        return Events(self.transport)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        from madang.client._sync.experiments import Experiments
+
+        return Experiments(self.transport)
+
+    @cached_property
+    def folders(self) -> Folders:
+        from madang.client._sync.folders import Folders
+
+        return Folders(self.transport)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from madang.client._sync.jobs import Jobs
+
+        return Jobs(self.transport)
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        from madang.client._sync.lineage import Lineage
+
+        return Lineage(self.transport)
+
+    @cached_property
+    def models(self) -> Models:
+        from madang.client._sync.models import Models
+
+        return Models(self.transport)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        from madang.client._sync.nodes import Nodes
+
+        return Nodes(self.transport)
+
+    @cached_property
+    def platform(self) -> Platform:
+        from madang.client._sync.platform import Platform
+
+        return Platform(self.transport)
+
+    @cached_property
+    def projects(self) -> Projects:
+        from madang.client._sync.projects import Projects
+
+        return Projects(self.transport)
+
+    @cached_property
+    def queues(self) -> Queues:
+        from madang.client._sync.queues import Queues
+
+        return Queues(self.transport)
+
+    @cached_property
+    def runs(self) -> Runs:
+        from madang.client._sync.runs import Runs
+
+        return Runs(self.transport)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        from madang.client._sync.tokens import Tokens
+
+        return Tokens(self.transport)
+
+    @cached_property
+    def users(self) -> Users:
+        from madang.client._sync.users import Users
+
+        return Users(self.transport)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        from madang.client._sync.volumes import Volumes
+
+        return Volumes(self.transport)
 
     def close(self) -> None:
         """Close the connections."""
