@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from madang.core.clock import ManualClock
 from madang.core.errors import Unauthenticated
+from madang.core.permissions import Permission
 from madang.server.identity.controller import write_token_uses
 from madang.server.identity.tables import TokenRow
 from madang.server.identity.tokens import authenticate_token, task_token
@@ -151,6 +152,16 @@ async def test_task_token_acts_for_its_person_in_its_project(sqlite_people: Peop
     assert (await call(sqlite_people, word, "GET", "/api/v1/projects/other")).status_code == 404
     made = await call(sqlite_people, word, "POST", "/api/v1/tokens", json={"name": "loot"})
     assert made.status_code == 403
+
+
+async def test_an_administrators_task_may_work_in_its_project_alone(sqlite_people: People) -> None:
+    """She needs no role in a project to run something there; neither does what she runs."""
+    user_id = sqlite_people.user_ids["admin"]
+    word = task_token(sqlite_people.context, "task-1", user_id, sqlite_people.project_id)
+    principal = await authenticate_token(sqlite_people.context, word)
+    assert principal.allows(Permission.TRACKING_WRITE, sqlite_people.project_id)
+    assert not principal.sees(sqlite_people.other_project_id)
+    assert not principal.allows(Permission.USERS_WRITE)
 
 
 async def test_task_token_ends_with_the_task(sqlite_people: People) -> None:

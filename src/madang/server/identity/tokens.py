@@ -114,11 +114,15 @@ async def load_principal(
             MembershipRow.user_id == user_id
         )
     )
+    roles = {project: Role(role) for project, role in memberships}
+    if user.is_admin and task_id is not None and project_id is not None:
+        # Her task is no administrator, but may in its own project what she may without a role.
+        roles[project_id] = Role.MAINTAINER
     return Principal(
         user_id=user.id,
         name=user.name,
         is_admin=user.is_admin and task_id is None,
-        roles={project: Role(role) for project, role in memberships},
+        roles=roles,
         scopes=scopes,
         project_id=project_id,
         task_id=task_id,
