@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,33 +11,11 @@ from madang.server.context import ServerContext
 from madang.server.db.engine import announce
 from madang.server.identity.principal import Principal
 from madang.server.storage.folders import folder_path, resolve_folder
+from madang.server.storage.granted import SERVICE_NAME, FolderAccess
 from madang.server.storage.ownership import owner_of_files
 from madang.server.storage.rights import require_access
 from madang.server.storage.tables import VolumeRow
 from madang.server.storage.usage import quota_left
-
-SERVICE_NAME = ".madang"
-"""In a registered directory: where uploads under way and removed files are kept, out of sight."""
-
-
-@dataclass(frozen=True, slots=True)
-class FolderAccess:
-    """One person's right to one folder, complete: the gateway asks nothing else.
-
-    `root` is the directory with the files, `service` the server's own directory beside (or, in
-    place, below) it. New files are given to `uid` and `gid`; None keeps the server's own.
-    `quota_left_bytes` is None where nothing but the disk limits her.
-    """
-
-    folder_id: str
-    root: str
-    service: str
-    read_only: bool
-    in_place: bool
-    user: str
-    uid: int | None = None
-    gid: int | None = None
-    quota_left_bytes: int | None = None
 
 
 async def folder_access(

@@ -17,7 +17,7 @@ from madang.core.errors import Conflict, InvalidInput, LimitExceeded
 from madang.core.ids import new_id
 from madang.core.resources import format_bytes
 from madang.schemas.files import Stored, to_wire
-from madang.server.storage.access import SERVICE_NAME
+from madang.server.storage.granted import SERVICE_NAME
 from madang.server.storage.paths import DIRECTORY, translated
 from madang.server.storage.place import STAGING, Place
 from madang.server.storage.sync import sync_file_system

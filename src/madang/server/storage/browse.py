@@ -13,7 +13,7 @@ from madang.schemas.files import Entry, EntrySort, TrashedEntry, from_wire
 from madang.server.context import ServerContext
 from madang.server.db.engine import announce
 from madang.server.identity.principal import Principal
-from madang.server.storage.access import FolderAccess, folder_access
+from madang.server.storage.access import folder_access
 from madang.server.storage.entries import Listed, describe, list_directory
 from madang.server.storage.file_trash import (
     move_to_trash,
@@ -21,6 +21,7 @@ from madang.server.storage.file_trash import (
     restore_from_trash,
     trashed_entries,
 )
+from madang.server.storage.granted import FolderAccess
 from madang.server.storage.paths import translated
 from madang.server.storage.place import Place, open_place, rename_new
 

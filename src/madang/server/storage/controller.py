@@ -13,9 +13,10 @@ from sqlalchemy import select
 from madang.core.errors import MadangError
 from madang.server.context import ServerContext
 from madang.server.storage import staging
-from madang.server.storage.access import FolderAccess, service_path
+from madang.server.storage.access import service_path
 from madang.server.storage.file_trash import purge_entry, trashed_entries
 from madang.server.storage.folders import folder_path, make_on_disk, purge
+from madang.server.storage.granted import FolderAccess
 from madang.server.storage.ownership import owner_of_files
 from madang.server.storage.place import open_place
 from madang.server.storage.tables import FolderRow, VolumeRow

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
-from madang.server.storage.access import FolderAccess
+from madang.server.storage.granted import FolderAccess
 from madang.server.storage.paths import open_file, translated
 from madang.server.storage.place import open_place
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from madang.core.errors import InvalidInput
 from madang.schemas.files import Entry, EntryKind, EntrySort, from_wire, to_wire
-from madang.server.storage.access import SERVICE_NAME
+from madang.server.storage.granted import SERVICE_NAME
 from madang.server.storage.place import Place
 
 _Key = tuple[bool, int, bytes]

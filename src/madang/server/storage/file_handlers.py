@@ -28,9 +28,9 @@ from madang.core.permissions import Permission
 from madang.schemas.files import Stored, Upload, UploadPart, to_wire
 from madang.server.serving.grants import Grant, Resource
 from madang.server.storage import staging
-from madang.server.storage.access import FolderAccess
 from madang.server.storage.archives import extract_tar, write_tar
 from madang.server.storage.downloads import send_file
+from madang.server.storage.granted import FolderAccess
 from madang.server.storage.paths import translated
 from madang.server.storage.place import Place, open_place
 from madang.server.storage.quota_left import QuotaLeft

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from madang.core.errors import InvalidInput, NotFound, Unavailable
 from madang.schemas.files import to_wire
-from madang.server.storage.access import SERVICE_NAME, FolderAccess
+from madang.server.storage.granted import SERVICE_NAME, FolderAccess
 from madang.server.storage.paths import (
     DIRECTORY,
     check_relative,

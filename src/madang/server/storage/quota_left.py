@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from madang.server.storage.access import FolderAccess
+from madang.server.storage.granted import FolderAccess
 
 
 @dataclass(slots=True)

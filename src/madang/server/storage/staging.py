@@ -26,7 +26,7 @@ from madang.core.errors import Conflict, InvalidInput, LimitExceeded, NotFound, 
 from madang.core.ids import new_id
 from madang.core.resources import format_bytes
 from madang.schemas.files import from_wire, to_wire
-from madang.server.storage.access import FolderAccess
+from madang.server.storage.granted import FolderAccess
 from madang.server.storage.paths import DIRECTORY, translated
 from madang.server.storage.place import STAGING, Place, open_place, rename_new
 

@@ -13,7 +13,7 @@ from madang.core.errors import Conflict, InvalidInput, LimitExceeded
 from madang.core.resources import format_bytes
 from madang.schemas.files import Stored, to_wire
 from madang.server.storage import staging
-from madang.server.storage.access import FolderAccess
+from madang.server.storage.granted import FolderAccess
 from madang.server.storage.place import open_place
 from madang.server.storage.streams import run_to_end
 

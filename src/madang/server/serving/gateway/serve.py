@@ -7,16 +7,16 @@ import gc
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib import import_module
 
 from aiohttp import web
 
 from madang.core.settings import Settings
 from madang.server.paths import StatePaths
 from madang.server.serving.gateway.app import Gateway
-from madang.server.serving.gateway.auth import Authorize, Authorizer
+from madang.server.serving.gateway.auth import Authorizer
 from madang.server.serving.gateway.control import ControlClient, Router
 from madang.server.serving.gateway.relay import Upstreams
+from madang.server.storage import file_handlers
 
 DRAIN_S = 10.0
 """How long answers that are under way may take when the gateway is told to stop."""
@@ -34,7 +34,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[int]:
     authorize = Authorizer(control)
     gateway = Gateway(settings, router, authorize, upstreams)
     app = gateway.application()
-    _add_files(app, authorize)
+    app.router.add_routes(file_handlers.routes(authorize))
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -69,14 +69,6 @@ async def running_gateway(settings: Settings) -> AsyncIterator[int]:
         await runner.cleanup()
         await upstreams.close()
         await control.close()
-
-
-def _add_files(app: web.Application, authorize: Authorize) -> None:
-    try:
-        file_handlers = import_module("madang.server.storage.file_handlers")
-    except ModuleNotFoundError:
-        return
-    app.router.add_routes(file_handlers.routes(authorize))
 
 
 async def _prune(router: Router, upstreams: Upstreams) -> None:
