@@ -100,9 +100,7 @@ async def test_from_a_model_to_its_answers(
         answer = await client.endpoints.infer("digits", np.array([[1, 2, 3], [4, 5, 6.5]]))
         assert answer["output-0"].tolist() == [6.0, 15.5]
         request = {
-            "inputs": [
-                {"name": "input-0", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}
-            ]
+            "inputs": [{"name": "input-0", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}]
         }
         raw = await client.endpoints.invoke("digits", request)
         assert raw["outputs"][0]["data"] == [6.0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 
 import aiohttp
 import pytest
@@ -343,3 +345,13 @@ async def test_the_portal_may_use_endpoints_other_origins_may_not(
     async with browser.get(world.url(INFER), headers=origin) as answer:
         assert answer.status == 401, "an error can be read by the page, too"
         assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:8642"
+
+
+def test_the_process_stays_small() -> None:
+    """Neither the database nor the API's framework is imported: they double its memory."""
+    heavy = "{'sqlalchemy', 'pydantic', 'fastapi', 'structlog', 'numpy', 'rich'}"
+    code = (
+        f"import sys, madang.server.serving.gateway.serve as _; print({heavy} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
