@@ -19,8 +19,10 @@ from madang.schemas.jobs import JobCreate
 from madang.server.cluster import service as cluster
 from madang.server.cluster.protocol import PROTOCOL_VERSION, NodeInventory, NodeReport
 from madang.server.identity import api_tokens
+from madang.server.tracking import experiments, logged_models, models, runs, versions
 from madang.server.workloads import jobs, queues
 from tests.conftest import People
+from tests.server.api import walk_data
 
 Maker = Callable[[People], Any]
 
@@ -68,7 +70,48 @@ def _tar(people: People) -> dict[str, Any]:
     return {"content": buffer.getvalue(), "params": {"project": "vision"}}
 
 
+async def _model(people: People) -> str:
+    member = await people.principal("member")
+    run_id = await _run(people)
+    name = random_word()
+    await models.create_model(people.context, member, name, project="vision")
+    source = f"runs:/{run_id}/model"
+    await versions.create_version(people.context, member, name, source, project="vision")
+    return name
+
+
+async def _run(people: People) -> str:
+    member = await people.principal("member")
+    return (await runs.create_run(people.context, member, "0")).row.id
+
+
+async def _experiment(people: People) -> str:
+    member = await people.principal("member")
+    row = await experiments.create_experiment(people.context, member, random_word())
+    return row.id
+
+
+async def _logged_model(people: People) -> str:
+    member = await people.principal("member")
+    made = await logged_models.create_logged_model(people.context, member, "0")
+    return made.row.id
+
+
+async def _lineage(people: People) -> dict[str, Any]:
+    return {"params": {"run": await _run(people)}}
+
+
 PATH_VALUES: dict[str, Maker] = {
+    "models.model": _model,
+    "models.version": lambda people: 1,
+    "models.alias": lambda people: "champion",
+    "runs.run": _run,
+    "runs.metric": lambda people: "loss",
+    "experiments.experiment": _experiment,
+    "model_id": _logged_model,
+    "tag_key": lambda people: "key",
+    "api.path": lambda people: "none/of/these",
+    "projects.path": lambda people: "none/of/these",
     "jobs.job": _job,
     "queues.queue": _queue,
     "nodes.node": _node,
@@ -78,10 +121,13 @@ PATH_VALUES: dict[str, Maker] = {
     "user": lambda people: "viewer",
     "tokens.token": _token,
 }
-"""By parameter, or by `resource.parameter` where a name means different things. Values may hold
-slashes only for parameters declared as paths."""
+"""By parameter, by `resource.parameter` where a name means different things, or by
+`path parameter` where one route needs a thing in a special state."""
 
 REQUESTS: dict[str, Maker] = {
+    "PATCH /api/v1/models/{model}": lambda people: {"json": {"description": "walked"}},
+    "PUT /api/v1/models/{model}/aliases/{alias}": lambda people: {"json": {"version": 1}},
+    "GET /api/v1/lineage": _lineage,
     "POST /api/v1/jobs": lambda people: {"json": {"command": ["true"], "project": "vision"}},
     "POST /api/v1/code": _tar,
     "POST /internal/v1/tasks/{task}/reports": lambda people: {
@@ -108,4 +154,10 @@ async def made(maker: Maker, people: People) -> Any:
 def path_maker(path: str, parameter: str) -> Maker | None:
     """The maker for a parameter of a path such as `/api/v1/tokens/{token}`."""
     resource = path.removeprefix("/api/v1/").strip("/").split("/")[0]
-    return PATH_VALUES.get(f"{resource}.{parameter}") or PATH_VALUES.get(parameter)
+    values = walk_data.PATH_VALUES | PATH_VALUES
+    keys = (f"{path} {parameter}", f"{resource}.{parameter}", parameter)
+    return next((values[key] for key in keys if key in values), None)
+
+
+def request_maker(method: str, path: str) -> Maker | None:
+    return REQUESTS.get(f"{method} {path}") or walk_data.request_for(method, path)
