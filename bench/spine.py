@@ -2,7 +2,7 @@
 
 make bench-spine                                  everything, about ten minutes
 .venv/bin/python bench/spine.py idle kills        some of it
-MADANG_BENCH_KILLS=20 make bench-spine            fewer kills
+BENCH_KILLS=20 make bench-spine            fewer kills
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from madang.schemas.jobs import JobMount
 
 Answer = TypeVar("Answer")
 
-KILLS = int(os.environ.get("MADANG_BENCH_KILLS", "200"))
-SEED = int(os.environ.get("MADANG_BENCH_SEED", "1"))
+KILLS = int(os.environ.get("BENCH_KILLS", "200"))
+SEED = int(os.environ.get("BENCH_SEED", "1"))
 AT_ONCE = 6
 """Counting jobs at any time."""
 
