@@ -1,8 +1,9 @@
-"""The chain from a dataset version to a model version, from every link, in both directions."""
+"""The chain from a dataset version to an endpoint, from every link, in both directions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from madang.server.api.app import create_app
 from madang.server.cluster.tables import NodeRow
 from madang.server.environments.tables import EnvironmentRow
 from madang.server.lineage.service import trace
+from madang.server.serving.tables import EndpointRevisionRow, EndpointRow
 from madang.server.storage.tables import DatasetRow, DatasetVersionRow, FolderRow, VolumeRow
 from madang.server.tracking import models, runs, versions
 from madang.server.workloads.tables import QueueRow, TaskRow, WorkloadInputRow, WorkloadRow
@@ -175,6 +177,54 @@ async def test_what_others_keep_to_themselves_is_left_out(chain: Chain) -> None:
     ):
         with pytest.raises(NotFound):
             await trace(context, outsider, kind, ref)
+
+
+async def test_from_the_endpoint_up(chain: Chain) -> None:
+    """An endpoint hangs on the models of its live revisions; a deleted one is not shown."""
+    context, member = chain.people.context, await chain.people.principal("member")
+    now = context.clock.now()
+    shared: dict[str, Any] = {
+        "endpoint_id": "endp-1",
+        "model_name": "digits",
+        "environment": "vision@2",
+        "resources": {},
+        "replicas": 1,
+        "workload_id": chain.job,
+        "user_name": "member",
+        "created_at": now,
+    }
+    async with context.db.transaction() as session:
+        endpoint = EndpointRow(
+            id="endp-1",
+            project_id=chain.people.project_id,
+            name="digits",
+            created_at=now,
+            target_id="rev-2",
+            active_id="rev-2",
+        )
+        session.add(endpoint)
+        await session.flush()
+        for number, version_id in enumerate(chain.versions, start=1):
+            retired_at = now if number == 1 else None
+            session.add(
+                EndpointRevisionRow(
+                    id=f"rev-{number}",
+                    number=number,
+                    model_version_id=version_id,
+                    model_version=number,
+                    retired_at=retired_at,
+                    **shared,
+                )
+            )
+    found = await trace(context, member, LineageKind.ENDPOINT, "digits", "vision")
+    assert named(found)[-2:] == [("model_version", "digits/2"), ("endpoint", "digits")]
+    assert len(found.nodes) == 5
+    down = await trace(context, member, LineageKind.DATASET_VERSION, "digits@1", "vision")
+    assert ("endpoint", "digits") in named(down)
+    async with context.db.transaction() as session:
+        (await session.get_one(EndpointRow, "endp-1")).deleted_at = now
+    down = await trace(context, member, LineageKind.DATASET_VERSION, "digits@1", "vision")
+    assert ("endpoint", "digits") not in named(down)
 
 
 async def test_the_client(chain: Chain) -> None:

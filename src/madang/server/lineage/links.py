@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.schemas.lineage import LineageEdge, LineageKind
+from madang.server.serving.tables import EndpointRevisionRow
 from madang.server.tracking.sql import chunks
 from madang.server.tracking.tables import ModelVersionRow, RunRow
 from madang.server.workloads.tables import WorkloadInputRow
@@ -56,6 +57,11 @@ LINKS: dict[LineageKind, Link] = {
     ),
     LineageKind.RUN: Link(RunRow.workload_id, RunRow.id),
     LineageKind.MODEL_VERSION: Link(ModelVersionRow.run_id, ModelVersionRow.id),
+    LineageKind.ENDPOINT: Link(
+        EndpointRevisionRow.model_version_id,
+        EndpointRevisionRow.endpoint_id,
+        condition=EndpointRevisionRow.retired_at.is_(None),
+    ),
 }
 """For each kind how it hangs on the one before."""
 

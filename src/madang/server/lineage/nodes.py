@@ -16,6 +16,8 @@ from madang.server.environments.tables import EnvironmentRow
 from madang.server.identity.principal import Principal
 from madang.server.identity.projects import resolve_project
 from madang.server.identity.tables import UserRow
+from madang.server.serving import service as serving
+from madang.server.serving.tables import EndpointRevisionRow, EndpointRow
 from madang.server.storage.datasets import find_dataset, find_version
 from madang.server.storage.tables import DatasetRow, DatasetVersionRow
 from madang.server.tracking.browse import project_names
@@ -98,6 +100,13 @@ async def _find_model_version(
     return (await resolve_model(session, principal, found.id, ref)).id
 
 
+async def _find_endpoint(
+    session: AsyncSession, principal: Principal, ref: str, project: str | None
+) -> str:
+    found = await serving.find(session, principal, Permission.ENDPOINTS_READ, ref, project)
+    return found.id
+
+
 async def _describe_dataset_versions(
     session: AsyncSession, ids: Sequence[str]
 ) -> list[LineageNode]:
@@ -172,6 +181,26 @@ async def _describe_model_versions(session: AsyncSession, ids: Sequence[str]) ->
     ]
 
 
+async def _describe_endpoints(session: AsyncSession, ids: Sequence[str]) -> list[LineageNode]:
+    rows = await session.execute(
+        select(EndpointRow, EndpointRevisionRow)
+        .join(EndpointRevisionRow, EndpointRevisionRow.id == EndpointRow.target_id)
+        .where(EndpointRow.id.in_(ids), EndpointRow.deleted_at.is_(None))
+    )
+    return [
+        LineageNode(
+            LineageKind.ENDPOINT,
+            endpoint.id,
+            endpoint.name,
+            endpoint.project_id,
+            revision.user_name,
+            endpoint.created_at,
+            state="ready" if endpoint.active_id == endpoint.target_id else "updating",
+        )
+        for endpoint, revision in rows
+    ]
+
+
 def _time(milliseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
@@ -182,6 +211,7 @@ _FINDERS = {
     LineageKind.JOB: _find_job,
     LineageKind.RUN: _find_run,
     LineageKind.MODEL_VERSION: _find_model_version,
+    LineageKind.ENDPOINT: _find_endpoint,
 }
 _DESCRIBERS: dict[
     LineageKind, Callable[[AsyncSession, Sequence[str]], Awaitable[list[LineageNode]]]
@@ -191,4 +221,5 @@ _DESCRIBERS = {
     LineageKind.JOB: _describe_jobs,
     LineageKind.RUN: _describe_runs,
     LineageKind.MODEL_VERSION: _describe_model_versions,
+    LineageKind.ENDPOINT: _describe_endpoints,
 }
