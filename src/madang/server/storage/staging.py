@@ -207,16 +207,15 @@ def complete(
     if parts_sha256 and hashlib.sha256(digests).hexdigest() != parts_sha256.lower():
         raise _differs("the parts' checksum")
     with place.service(STAGING) as staging, _opened(place, upload_id) as slot:
-        try:
+        # Without data it is in its place already: the answer was lost, or this cleaning up.
+        with contextlib.suppress(FileNotFoundError):
             data = os.open(DATA, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=slot)
-        except FileNotFoundError:
-            return state  # it is in its place: only the answer was lost, or this cleaning up
-        try:
-            if sha256 and _sha256_of(data) != sha256.lower():
-                raise _differs("the checksum")
-            publish(place, data, DATA, slot, state.path, state.modified_ns)
-        finally:
-            os.close(data)
+            try:
+                if sha256 and _sha256_of(data) != sha256.lower():
+                    raise _differs("the checksum")
+                publish(place, data, DATA, slot, state.path, state.modified_ns)
+            finally:
+                os.close(data)
         shutil.rmtree(upload_id, dir_fd=staging, ignore_errors=True)
     return state
 
