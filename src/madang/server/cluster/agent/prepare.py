@@ -256,7 +256,16 @@ def _make_scratch(scratch: Path, spec: TaskSpec) -> None:
         f"{user.name}:x:{user.uid}:{user.gid}:{user.name}:{home}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     )
+    (scratch / "etc/hosts").write_text(f"{_machine_hosts()}\n127.0.0.1 {spec.task_id}\n")
     groups = "".join(f"g{gid}:x:{gid}:{user.name}\n" for gid in user.gids if gid != user.gid)
     (scratch / "etc/group").write_text(
         f"root:x:0:\n{user.name}:x:{user.gid}:\n{groups}nogroup:x:65534:\n"
     )
+
+
+def _machine_hosts() -> str:
+    """The machine's own names; a task's host name is added, for programs that look it up."""
+    try:
+        return Path("/etc/hosts").read_text(errors="replace")
+    except OSError:
+        return "127.0.0.1 localhost"

@@ -26,7 +26,6 @@ _ETC = (
     "fonts",
     "gai.conf",
     "host.conf",
-    "hosts",
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
@@ -46,7 +45,7 @@ _ETC = (
     "timezone",
 )
 """Of /etc, only what programs need and nobody minds: no accounts, no keys, no host configuration.
-`passwd` and `group` are made for the task."""
+`passwd`, `group` and `hosts` are made for the task."""
 
 
 class BwrapSandbox(Sandbox):
@@ -144,7 +143,7 @@ class BwrapSandbox(Sandbox):
             real = os.path.realpath(f"/etc/{name}")
             if os.path.exists(real):
                 arguments += ["--ro-bind", real, f"/etc/{name}"]
-        for name in ("passwd", "group"):
+        for name in ("passwd", "group", "hosts"):
             arguments += ["--ro-bind", str(scratch / "etc" / name), f"/etc/{name}"]
         return arguments
 
