@@ -18,6 +18,7 @@ from madang.core.ids import random_word
 from madang.schemas.jobs import JobCreate
 from madang.server.cluster import service as cluster
 from madang.server.cluster.protocol import PROTOCOL_VERSION, NodeInventory, NodeReport
+from madang.server.environments import service as environments
 from madang.server.identity import api_tokens
 from madang.server.tracking import experiments, logged_models, models, runs, versions
 from madang.server.workloads import jobs, queues
@@ -63,6 +64,15 @@ async def _node(people: People) -> str:
     return "walked"
 
 
+async def _environment(people: People) -> str:
+    member = await people.principal("member")
+    name = f"walked-{random_word()}"
+    row, _ = await environments.create_environment(
+        people.context, member, name, [], project="vision"
+    )
+    return row.id
+
+
 def _tar(people: People) -> dict[str, Any]:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -102,6 +112,7 @@ async def _lineage(people: People) -> dict[str, Any]:
 
 
 PATH_VALUES: dict[str, Maker] = {
+    "environments.environment": _environment,
     "models.model": _model,
     "models.version": lambda people: 1,
     "models.alias": lambda people: "champion",
@@ -125,6 +136,9 @@ PATH_VALUES: dict[str, Maker] = {
 `path parameter` where one route needs a thing in a special state."""
 
 REQUESTS: dict[str, Maker] = {
+    "POST /api/v1/environments": lambda people: {
+        "json": {"name": f"walked-{random_word()}", "project": "vision"}
+    },
     "PATCH /api/v1/models/{model}": lambda people: {"json": {"description": "walked"}},
     "PUT /api/v1/models/{model}/aliases/{alias}": lambda people: {"json": {"version": 1}},
     "GET /api/v1/lineage": _lineage,
