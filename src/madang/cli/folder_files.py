@@ -193,7 +193,8 @@ def _print_done(verb: str, done: Transferred, *, as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
-    print(f"{verb} {done.files:,} files, {format_bytes(done.num_bytes)}", end="")
+    files = f"{done.files:,} file{'s' * (done.files != 1)}"
+    print(f"{verb} {files}, {format_bytes(done.num_bytes)}", end="")
     print(f"; {done.skipped:,} were there already" if done.skipped else "", end="")
     print(f"; {done.left_out:,} left out (links elsewhere, pipes)" if done.left_out else "")
 
