@@ -10,7 +10,6 @@ import gc
 if __name__ == "__main__":
     gc.disable()  # imports make no garbage; looking for some would cost a sixth of the start
 
-# ruff: noqa: E402
 import asyncio
 import signal
 import sys

@@ -5,8 +5,9 @@ from __future__ import annotations
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from madang.core.errors import InvalidInput, MadangError, RateLimited, Unauthenticated
 
@@ -19,6 +20,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(MadangError, _on_madang_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -55,6 +57,11 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         "code": "not_found" if error.status_code == 404 else "http",
     }
     return JSONResponse(body, error.status_code, headers=error.headers, media_type=PROBLEM_JSON)
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    """Nobody is there to read the answer; 499 is what proxies log for this."""
+    return Response(status_code=499)
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
