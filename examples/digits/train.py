@@ -80,12 +80,13 @@ def network(size: int, classes: int) -> nn.Module:
 
 
 def load(dataset: Dataset, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """All images of a dataset as one tensor: grey, scaled, values from 0 to 1."""
-    pixels = np.empty((len(dataset), 1, size, size), np.float32)
-    for index, (path, _) in enumerate(dataset):
-        with Image.open(path) as image:
+    """All labelled images of a dataset as one tensor: grey, scaled, values from 0 to 1."""
+    items = [item for item in dataset if item.label >= 0]
+    pixels = np.empty((len(items), 1, size, size), np.float32)
+    for index, item in enumerate(items):
+        with Image.open(item.path) as image:
             pixels[index, 0] = image.convert("L").resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(pixels / 255), torch.from_numpy(dataset.labels.astype(np.int64))
+    return torch.from_numpy(pixels / 255), torch.tensor([item.label for item in items])
 
 
 def fit(
@@ -151,8 +152,9 @@ def evaluate(model: nn.Module, dataset: Dataset, options: argparse.Namespace) ->
     images, labels = load(dataset.shard(train.rank(), train.world_size()), options.size)
     with torch.inference_mode():
         right = (model.module(images).argmax(1) == labels).sum()
-    dist.all_reduce(right)
-    return int(right) / len(dataset)
+    counts = torch.stack([right, torch.tensor(len(labels))])
+    dist.all_reduce(counts)
+    return int(counts[0]) / int(counts[1])
 
 
 def record(
