@@ -23,6 +23,8 @@ from madang.core.settings import Settings
 from madang.server.context import ServerContext
 from madang.server.db.base import Base, TelemetryBase
 from tests.conftest import People, create_tables, make_people
+from tests.e2e.content import NODE, Content, add_projects, fill, fill_full
+from tests.server.workloads.platform import platform_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -41,6 +43,7 @@ class PortalServer:
     url: str
     people: People
     loop: asyncio.AbstractEventLoop
+    content: Content = field(init=False)
     failing: set[str] = field(default_factory=set)
     """Beginnings of API paths that answer nothing: the state "error" of a page."""
 
@@ -76,6 +79,7 @@ class _BreakableTransport(httpx.AsyncBaseTransport):
 @pytest.fixture(scope="session")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
     started: list[PortalServer] = []
+    failures: list[BaseException] = []
     ready, stop = threading.Event(), asyncio.Event()
     state_dir = tmp_path_factory.mktemp("portal") / "state"
 
@@ -86,9 +90,19 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
             await stop.wait()
 
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:
+            failures.append(error)
+            ready.set()
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert ready.wait(60), "the portal did not start"
+    ready.wait(60)
+    if failures or not started:
+        raise RuntimeError("the portal did not start") from next(iter(failures), None)
     yield started[0]
     loop.call_soon_threadsafe(stop.set)
     thread.join(20)
@@ -101,35 +115,66 @@ def browser() -> Iterator[Browser]:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+    words = (
+        "no-sandbox disable-gpu disable-quic no-first-run disable-sync disable-component-update"
+    )
+    flags = [f"--{word}" for word in words.split()]
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield launched
         launched.close()
 
 
-@pytest.fixture
-def log_in(portal: PortalServer, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """`log_in("member")` gives a page of somebody who is logged in."""
-    contexts: list[BrowserContext] = []
+@pytest.fixture(scope="session")
+def logins(portal: PortalServer, browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Browsers in which somebody is logged in, each made once."""
+    made: dict[tuple[Any, ...], BrowserContext] = {}
 
-    def open_as(name: str, *, narrow: bool = False, dark: bool = False) -> Page:
-        context = browser.new_context(
-            viewport=NARROW if narrow else WIDE, color_scheme="dark" if dark else "light"
+    def context_of(name: str, narrow: bool, dark: bool, language: str) -> BrowserContext:
+        key = (name, narrow, dark, language)
+        if key not in made:
+            made[key] = browser.new_context(
+                viewport=NARROW if narrow else WIDE,
+                color_scheme="dark" if dark else "light",
+                accept_downloads=True,
+            )
+            made[key].set_default_timeout(10_000)
+            body = {"link": portal.run(lambda: _login_link(portal, name))}
+            answer = made[key].request.post(f"{portal.url}/api/v1/auth/link", data=body)
+            assert answer.ok, answer.text()
+        return made[key]
+
+    yield context_of
+    for context in made.values():
+        context.close()
+
+
+@pytest.fixture
+def log_in(
+    portal: PortalServer, logins: Callable[..., BrowserContext]
+) -> Iterator[Callable[..., Page]]:
+    """`log_in("member")` gives a page of somebody who is logged in and chose a project."""
+    pages: list[Page] = []
+
+    def open_as(
+        name: str,
+        project: str = "vision",
+        *,
+        narrow: bool = False,
+        dark: bool = False,
+        language: str = "en",
+    ) -> Page:
+        context = logins(name, narrow, dark, language)
+        chosen = {"madang_project": project, "madang_language": language}
+        context.add_cookies(
+            [{"name": key, "value": value, "url": portal.url} for key, value in chosen.items()]
         )
-        contexts.append(context)
-        link = portal.run(lambda: _login_link(portal, name))
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.goto(f"{portal.url}/login?link={link}")
-        page.get_by_role("button").click()
-        page.wait_for_url(f"{portal.url}/")
-        return page
+        pages.append(context.new_page())
+        return pages[-1]
 
     yield open_as
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
 
 
 async def _login_link(portal: PortalServer, name: str) -> str:
@@ -176,10 +221,14 @@ async def _served(state_dir: Path) -> AsyncIterator[PortalServer]:
     nicegui_app.state.api_transport = transport
     with listen(settings, context.paths) as listeners:
         async with (
+            platform_of(people, **{NODE: {"cpu": 16, "gpus": 4, "memory_gib": 128}}) as platform,
             serve(front, listeners, settings),
             front.portal(),
             running_gateway(settings),
         ):
+            made.content = await fill(platform)
+            await add_projects(people)
+            await fill_full(made.content)
             yield made
     await context.close()
 

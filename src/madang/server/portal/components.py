@@ -107,7 +107,7 @@ def note(
         label, address = action
         button = f'<a class="m-button" href="{escape(address)}">{escape(label)}</a>'
     shown = f'<div class="m-command">{escape(command_line)}</div>' if command_line else ""
-    style = "m-problem" if kind == "problem" else "m-note"
+    style = "m-note bad" if kind == "problem" else "m-note"
     role = ' role="alert"' if kind == "problem" else ""
     return html(f"<h2>{escape(title)}</h2><p{role}>{escape(text)}</p>{button}{shown}").classes(
         style

@@ -126,7 +126,11 @@ def _try(session: PortalSession, endpoint: Endpoint) -> None:
         {
             "data-try": endpoint.url + model,
             "data-endpoint": endpoint.id,
-            "data-took": say("{status} after {milliseconds} ms"),
+            "data-took": say(
+                "{status} after {milliseconds} ms",
+                status="{status}",
+                milliseconds="{milliseconds}",
+            ),
             "data-away": say("The gateway does not answer."),
         },
     )

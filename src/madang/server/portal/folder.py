@@ -158,10 +158,11 @@ def _trashed(session: PortalSession, folder: Folder, writes: bool) -> ServerTabl
 def _drop_zone(session: PortalSession, folder: Folder, path: str) -> ui.html:
     """Where files are dropped or chosen; files.js sends them to the gateway."""
     say = session.say
-    words = {
-        "under_way": say("{done} of {all} files, {sent} of {total}"),
-        "all": say("{done} uploaded."),
-        "some": say("{done} uploaded, {left} not."),
+    later = {name: f"{{{name}}}" for name in ("done", "all", "sent", "total", "left")}
+    words = {  # the browser fills the numbers in
+        "under_way": say("{done} of {all} files, {sent} of {total}", **later),
+        "all": say("{done} uploaded.", **later),
+        "some": say("{done} uploaded, {left} not.", **later),
         "exists": say("A file of this name is there already."),
         "replace": say("Replace it"),
         "skip": say("Leave it"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from html import escape
@@ -24,6 +25,8 @@ SECTIONS = (
     ("/endpoints", "Endpoints", "M4 12h5M15 12h5M9 8.5h6v7H9z"),
 )
 """Address, name, and the strokes of its picture on a grid of 24."""
+
+log = logging.getLogger(__name__)
 
 COUNTED_WAITS = 100
 """The badge counts up to here."""
@@ -59,6 +62,9 @@ def page(path: str, *, title: str, section: str) -> Callable[[Build], Build]:
                     await build(session)
                 except MadangError as error:
                     problem_panel(session, error)
+                except Exception as error:
+                    log.exception("the page %s could not be built", session.path)
+                    problem_panel(session, _fault(session, error))
             await _show_waits(session, waits)
             return None
 
@@ -81,7 +87,7 @@ def _frame(session: PortalSession, section: str) -> Iterator[ui.html]:
                 html(_places(session)).classes("m-places")
                 waits = html("").classes("m-waits")
                 html(_person(session), tag="details").classes("m-menu").props("data-menu")
-            with ui.element("main").classes("m-page").props('id="page" tabindex="-1"'):
+            with ui.element("div").classes("m-page").props('id="page" tabindex="-1"'):
                 yield waits
 
 
@@ -170,6 +176,14 @@ def header(title: str, sentence: str = "") -> Iterator[ui.html]:
             html(escape(title), tag="h1")
             said = html(escape(sentence), tag="p")
         yield said
+
+
+def _fault(session: PortalSession, error: Exception) -> MadangError:
+    """A mistake of ours, in words for people."""
+    return MadangError(
+        session.say("The portal made a mistake ({kind})", kind=type(error).__name__),
+        hint=session.say("The server's log has the details; an administrator can read it."),
+    )
 
 
 def problem_panel(session: PortalSession, error: MadangError) -> None:

@@ -36,7 +36,7 @@ async def home_page(session: PortalSession) -> None:
         return
     with header(say("Welcome, {name}", name=session.login.user.name)) as state:
         if session.may(Permission.JOBS_WRITE):
-            link_button(say("New job"), "/jobs/new", "primary")
+            link_button(say("New job"), "/new-job", "primary")
     role_note(session, Permission.JOBS_WRITE)
     body = ui.element("div")
 

@@ -108,7 +108,7 @@ def _actions(session: PortalSession, detail: JobDetail) -> None:
         except MadangError as error:
             ui.notify(sentence(str(error)), type="negative", multi_line=True)
 
-    link_button(say("Change and run"), f"/jobs/new?from={quote(detail.job.id)}")
+    link_button(say("Change and run"), f"/new-job?from={quote(detail.job.id)}")
     button(say("Run again"), clone)
     if not detail.job.state.ended:
         button(say("Cancel"), cancel, "danger")

@@ -26,7 +26,7 @@ CHOICES = 200
 """How many environments and datasets the form offers; others can be typed."""
 
 
-@page("/jobs/new", title="New job", section="/jobs")
+@page("/new-job", title="New job", section="/jobs")
 async def job_form_page(session: PortalSession) -> None:
     say = session.say
     with header(say("New job"), say("Runs a command once, with what it asks for.")):

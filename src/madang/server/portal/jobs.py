@@ -27,7 +27,7 @@ async def jobs_page(session: PortalSession) -> None:
     say = session.say
     with header(say("Jobs")) as state:
         if session.may(Permission.JOBS_WRITE):
-            link_button(say("New job"), "/jobs/new", "primary")
+            link_button(say("New job"), "/new-job", "primary")
     role_note(session, Permission.JOBS_WRITE)
 
     async def cancel(keys: list[str]) -> None:
@@ -38,7 +38,7 @@ async def jobs_page(session: PortalSession) -> None:
         note(
             say("No jobs yet"),
             say("A job runs a command with the CPUs, memory and GPUs that you ask for."),
-            action=(say("New job"), "/jobs/new"),
+            action=(say("New job"), "/new-job"),
             command_line="madang job run --cpu 2 --memory 4GiB -- python train.py",
         )
 
@@ -66,8 +66,8 @@ async def jobs_page(session: PortalSession) -> None:
         state.set_content(escape(await jobs_sentence(session)))
         await table.refresh()
 
-    await table.build()
     state.set_content(escape(await jobs_sentence(session)))
+    await table.build()
     refresh_on(session, (session.topic("workloads"),), draw)
 
 

@@ -23,7 +23,7 @@ from madang.server.portal.components import (
     plain_table,
 )
 from madang.server.portal.dialogs import button, confirm_by_name, form_dialog
-from madang.server.portal.frame import header, page
+from madang.server.portal.frame import header, page, role_note
 from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
 from madang.server.portal.table import Column, ServerTable
@@ -34,6 +34,7 @@ async def models_page(session: PortalSession) -> None:
     say = session.say
     with header(say("Models"), say("Registered models; a version never changes.")):
         pass
+    role_note(session, Permission.MODELS_WRITE)
 
     async def fetch(limit: int, cursor: str | None) -> Page[Model]:
         return await session.client.models.list(limit=limit, cursor=cursor)

@@ -90,14 +90,13 @@ class ServerTable(Generic[Row]):
 
     async def build(self) -> None:
         """Draw the filters and the first page."""
-        with ui.element("div").classes("m-bar"):
-            for entry in self._filters:
-                self._build_filter(entry)
-            ui.element("span").classes("grow")
-            for label, action in self._bulk:
-                self._build_bulk(label, action)
-            every_row = self._session.say("All rows that the filters let through")
-            with_attributes(button("CSV", self._export), {"title": every_row})
+        if self._filters or self._bulk:
+            with ui.element("div").classes("m-bar"):
+                for entry in self._filters:
+                    self._build_filter(entry)
+                ui.element("span").classes("grow")
+                for label, action in self._bulk:
+                    self._build_bulk(label, action)
         self._body = ui.element("div")
         await self.refresh()
 
@@ -163,14 +162,14 @@ class ServerTable(Generic[Row]):
         return f'<tr data-key="{key}"{leads}>{pick}{cells}</tr>'
 
     def _draw_pager(self, page: Page[Row]) -> None:
-        if page.next_cursor is None and len(self._cursors) == 1:
-            return
-
         async def turn(cursors: list[str | None]) -> None:
             self._cursors = cursors
             await self._changed()
 
         with ui.element("div").classes("m-pager"):
+            every_row = self._session.say("All rows that the filters let through")
+            with_attributes(button("CSV", self._export, "quiet"), {"title": every_row})
+            ui.element("span").classes("grow")
             if len(self._cursors) > 1:
                 button(self._session.say("Previous"), lambda: turn(self._cursors[:-1]))
             if page.next_cursor is not None:

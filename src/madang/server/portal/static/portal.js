@@ -99,7 +99,7 @@ const madang = (() => {
     const known = [
       ...[...document.querySelectorAll("a.m-nav, .m-tabs a, td a[href]:not(.file)")]
         .map((link) => [link.textContent.trim(), link.getAttribute("href")]),
-      [labels.job, "/jobs/new"], [labels.folder, "/data?new=folder"],
+      [labels.job, "/new-job"], [labels.folder, "/data?new=folder"],
       [labels.endpoint, "/endpoints?new=1"],
     ];
     const input = element("input", { className: "m-input", placeholder: labels.goto, type: "search" });
@@ -242,6 +242,9 @@ const madang = (() => {
       requestAnimationFrame(() => { due = false; showTimes(); restore(); findLogs(); madangTry.prepare(); });
     }).observe(document.body, { childList: true, subtree: true });
   });
+  // A link that names a project chooses it for the pages after it too.
+  const linked = new URLSearchParams(location.search).get("project");
+  if (linked) cookie("madang_project", linked);
   document.addEventListener("visibilitychange", () => {
     window.emitEvent?.("visible", !document.hidden);
   });
