@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,14 +70,14 @@ def kills() -> Sequence[Figure]:
             killed[_kill_one(platform, chance)] += 1
             still = []
             for one in running:
-                if _patient(lambda one=one: client.jobs.get(one.job_id)).job.state.ended:
+                if _patient(partial(client.jobs.get, one.job_id)).job.state.ended:
                     wrong += _disagreements(client, counts, one)
                     ended += 1
                 else:
                     still.append(one)
             running = still
         for one in running:
-            _patient(lambda one=one: client.jobs.wait(one.job_id))
+            _patient(partial(client.jobs.wait, one.job_id))
             wrong += _disagreements(client, counts, one)
         held = sum(node.cpu_used for node in _patient(lambda: client.nodes.list()).items)
     for line in wrong:

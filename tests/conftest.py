@@ -1,7 +1,7 @@
 """Fixtures that all tests share: databases, an in-process server, people with roles.
 
-`context` runs a test on SQLite and again, marked `postgres`, on PostgreSQL; `sqlite_context` is for
-tests in which the database does not matter.
+`context` runs a test on SQLite and again, marked `postgres`, on PostgreSQL; `sqlite_context` is
+for tests in which the database does not matter.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from madang.server.context import ServerContext
 from madang.server.db import tables as _all_tables  # noqa: F401 - fills the metadata
 from madang.server.db.base import Base, TelemetryBase
 from madang.server.db.engine import Database
+from madang.server.identity.principal import Principal
 from madang.server.identity.tables import MembershipRow, ProjectRow, UserRow
 from madang.server.identity.tokens import issue_token, load_principal
 from tests.postgres import PostgresServer, find_postgres
@@ -101,7 +102,7 @@ class People:
             transport=transport, base_url="http://madang.test", headers=headers
         )
 
-    async def principal(self, name: str):  # type: ignore[no-untyped-def]
+    async def principal(self, name: str) -> Principal:
         async with self.context.db.read() as session:
             return await load_principal(session, self.user_ids[name])
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
 import pytest
 
 from madang.core.errors import (
@@ -26,7 +30,11 @@ from madang.core.states import (
 
 
 def test_every_state_has_its_transitions_and_reaches_an_end() -> None:
-    for states, table in ((WorkloadState, WORKLOAD_TRANSITIONS), (TaskState, TASK_TRANSITIONS)):
+    tables: list[tuple[type[StrEnum], Mapping[Any, frozenset[Any]]]] = [
+        (WorkloadState, WORKLOAD_TRANSITIONS),
+        (TaskState, TASK_TRANSITIONS),
+    ]
+    for states, table in tables:
         assert set(table) == set(states)
         for state in states:
             reached, frontier = {state}, [state]

@@ -10,7 +10,7 @@ async def test_admin_creates_and_lists(people: People) -> None:
         created = await admin.post("/api/v1/projects", json={"name": "speech"})
         assert created.status_code == 201, created.text
         listed = (await admin.get("/api/v1/projects", params={"limit": 2})).json()
-        assert [item["name"] for item in listed["items"]][0] == "speech"
+        assert listed["items"][0]["name"] == "speech"
         rest = await admin.get("/api/v1/projects", params={"cursor": listed["next_cursor"]})
         assert len(rest.json()["items"]) == 1
 

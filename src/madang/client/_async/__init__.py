@@ -1,1 +1,1 @@
-"""The client, written once: `client/_sync` is generated from here by `scripts/generate_sync_client`."""
+"""The client, written once: `scripts/generate_sync_client` makes `client/_sync` from it."""
