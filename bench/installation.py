@@ -53,7 +53,7 @@ class Platform:
                 config = _wait_until_it_answers(process, state_dir, Path(log.name))
                 yield cls(state_dir, config, time.perf_counter() - began)
             finally:
-                down = [MADANG, "down", "--all", "--state-dir", state_dir]
+                down: list[str | Path] = [MADANG, "down", "--all", "--state-dir", state_dir]
                 subprocess.run(down, capture_output=True, check=False)
                 process.send_signal(signal.SIGTERM)
                 process.wait(30)

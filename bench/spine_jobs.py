@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from bench.figures import Figure
 from bench.installation import MADANG, Platform
@@ -29,7 +30,7 @@ def first_line() -> Sequence[Figure]:
 
 
 def _until_first_line(platform: Platform) -> float:
-    command = [MADANG, "job", "run", "--cpu", "0.1", "--", "echo", "hello"]
+    command: list[str | Path] = [MADANG, "job", "run", "--cpu", "0.1", "--", "echo", "hello"]
     began = time.perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=platform.environment
