@@ -210,3 +210,19 @@ async def test_how_one_is_named(people: People) -> None:
         for ref in ("vision@latest", "vision@", "vision@-1", "vision@" + "9" * 30):
             with pytest.raises(InvalidInput):
                 await service.resolve_environment(session, who, people.project_id, ref)
+
+
+async def test_the_log_as_it_is_written(sqlite_people: People) -> None:
+    """Whole lines while it is being built, everything once it is not."""
+    row = await create(sqlite_people, "numpy")
+    context, who = sqlite_people.context, await sqlite_people.principal("viewer")
+    path = context.paths.environments / f"{row.digest}.log"
+    assert await service.read_log(context, who, row.id) == ("", 0, False)
+    path.write_bytes("Resolved 한글\nDownl".encode())
+    text, offset, complete = await service.read_log(context, who, row.id)
+    assert (text, complete) == ("Resolved 한글\n", False)
+    path.write_bytes("Resolved 한글\nDownloading".encode())
+    async with context.db.transaction() as session:
+        (await session.get_one(EnvironmentRow, row.id)).state = "failed"
+    text, offset, complete = await service.read_log(context, who, row.id, offset=offset)
+    assert (text, complete) == ("Downloading", True)
