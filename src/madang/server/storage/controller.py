@@ -86,17 +86,16 @@ async def _each(
 
 async def _tidy(context: ServerContext, folder_id: str) -> None:
     """Mend a directory that a crash left out; drop old uploads and old trash inside."""
-    async with context.db.transaction() as session:
+    async with context.db.read() as session:
         row = await session.get_one(FolderRow, folder_id)
         volume = await session.get_one(VolumeRow, row.volume_id)
-        if volume.in_place and row.read_only:
-            return
-        owner = None
-        if not volume.in_place and not folder_path(context, row).is_dir():
-            owner = await owner_of_files(context, session, row.owner_id, row, volume)
-    if owner is not None:
-        await make_on_disk(context, row, owner)
+    if volume.in_place and row.read_only:
+        return
     root = folder_path(context, row)
+    if not volume.in_place and not root.is_dir():
+        async with context.db.transaction() as session:
+            owner = await owner_of_files(context, session, row.owner_id, row, volume)
+        await make_on_disk(context, row, owner)
     access = FolderAccess(
         row.id,
         str(root),
