@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from madang.core.errors import InvalidInput, Unavailable
@@ -21,6 +21,9 @@ from madang.core.errors import InvalidInput, Unavailable
 _READERS = 4
 _POOL_SIZE = 8
 _BUSY_TIMEOUT_S = 20
+
+_NUL_IN_TEXT = frozenset({"22021", "22P05"})
+"""What PostgreSQL, unlike SQLite, answers to text and JSON with a NUL in it."""
 
 
 class Database:
@@ -150,3 +153,7 @@ async def _translated_errors() -> AsyncIterator[None]:
             f"the database did not answer: {cause}",
             hint="Nothing was changed; trying again may help.",
         ) from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in _NUL_IN_TEXT:
+            raise
+        raise InvalidInput("text can't hold a NUL character", hint="Remove it.") from error
