@@ -138,15 +138,15 @@ async def _run(content: Content, principal: Principal, name: str, *command: str,
 async def _add_jobs(content: Content, member: Principal) -> None:
     platform, agent = content.platform, content.platform.agents[NODE]
     small = {"cpu": 2, "memory": "4GiB"}
-    for name, command, exit_code in (
-        ("prepare-digits", ["python", "prepare.py", "--size", "28"], 0),
-        ("evaluate-2", ["python", "evaluate.py"], 1),
+    for name, command, reason, exit_code in (
+        ("prepare-digits", ["python", "prepare.py", "--size", "28"], "completed", 0),
+        ("evaluate-2", ["python", "evaluate.py"], "exit_code", 1),
     ):
         job_id = await _run(content, member, name, *command, resources=small)
         await platform.until_state(job_id, WorkloadState.RUNNING)
         task = (await platform.tasks(job_id))[0]
         content.logs.write(task.id, "1,797 images read\ndone\n", ended=True)
-        agent.end(task.id, "exited", exit_code, {"exit_code": exit_code})
+        agent.end(task.id, reason, exit_code, {"exit_code": exit_code} if exit_code else {})
         await platform.until_ended(job_id)
     job_id = await _run(
         content, member, "train-digits", "python", "train.py", "--epochs", "20", replicas=2,

@@ -9,16 +9,26 @@ from string import Formatter
 import pytest
 
 import madang.server.portal
+from madang.core.permissions import Role
+from madang.core.reasons import ReasonCode, facts_of
 from madang.core.states import TaskState, WorkloadState
-from madang.server.portal.words import translate
-from madang.server.portal.words_ko import KOREAN
+from madang.schemas.endpoints import EndpointState
+from madang.schemas.nodes import NodeState
+from madang.server.portal.words import translate, translate_reason
+from madang.server.portal.words_ko import KOREAN, REASONS
+
+ACTIONS = {"answers", "cancel", "deleted", "deployed", "ready", "scaled", "submitted"}
+"""What the history says besides states."""
+
+RUN_STATES = {"running", "scheduled", "finished", "failed", "killed"}
 
 PAGES = sorted(Path(madang.server.portal.__file__).parent.glob("*.py"))
 
 
 def sentences() -> set[str]:
     """The constant arguments of every `say("…")`, and the states, which are said as they are."""
-    found = {str(state) for state in (*WorkloadState, *TaskState)}
+    said_as_they_are = (*WorkloadState, *TaskState, *EndpointState, *NodeState, *Role)
+    found = {str(word) for word in said_as_they_are} | ACTIONS | RUN_STATES
     for path in PAGES:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not node.args:
@@ -32,6 +42,9 @@ def sentences() -> set[str]:
             first = node.args[0]
             if name == "say" and isinstance(first, ast.Constant):
                 found.add(str(first.value))
+            if name == "page":
+                found |= {str(keyword.value.value) for keyword in node.keywords
+                          if keyword.arg == "title" and isinstance(keyword.value, ast.Constant)}  # fmt: skip
     return found
 
 
@@ -48,3 +61,14 @@ def test_it_is_said_in_korean_too(sentence: str) -> None:
 def test_english_is_the_key_itself() -> None:
     assert translate("en", "Jobs") == "Jobs"
     assert translate("ko", "Jobs") == "작업"
+
+
+@pytest.mark.parametrize("code", list(ReasonCode))
+def test_each_reason_is_said_in_korean(code: ReasonCode) -> None:
+    assert facts(REASONS[code]) == facts_of(code)
+
+
+def test_a_reason_without_its_facts_stays_english() -> None:
+    assert translate_reason("ko", "exit_code", "failed with exit code 3", {}) == (
+        "failed with exit code 3"
+    )

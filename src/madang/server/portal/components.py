@@ -18,6 +18,7 @@ E = TypeVar("E", bound=ui.element)
 CHIPS = {
     "running": "good",
     "ready": "good",
+    "finished": "good",
     "succeeded": "good",
     "starting": "busy",
     "updating": "busy",
@@ -25,13 +26,14 @@ CHIPS = {
     "stopping": "busy",
     "deleting": "busy",
     "pending": "wait",
+    "scheduled": "wait",
     "degraded": "wait",
     "cordoned": "wait",
     "assigned": "busy",
     "failed": "bad",
     "lost": "bad",
     "cancelled": "off",
-    "stopped": "off",
+    "killed": "off",
 }
 
 

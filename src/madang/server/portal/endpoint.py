@@ -179,7 +179,7 @@ async def _events(session: PortalSession, endpoint: Endpoint) -> None:
                 moment(event.at),
                 (chip(event.new, say(event.new)) if event.action == "state" and event.new
                  else escape(say(event.action)))
-                + (f" {escape(event.reason.message)}" if event.reason else ""),
+                + (f" {escape(session.why(event.reason))}" if event.reason else ""),
                 escape(event.actor),
             )
             for event in page.items

@@ -149,7 +149,8 @@ async def deploy_dialog(session: PortalSession, form: DeployForm) -> None:
         with ui.element("div").classes("m-form"):
             inputs = {
                 name: ui.input(label=label, value=getattr(form, name),
-                               autocomplete=options.get(name)).props("outlined dense stack-label")
+                               autocomplete=options.get(name))
+                .props("outlined dense stack-label").classes(f"f-{name}")
                 for name, label in labels.items()
             }  # fmt: skip
         html(escape(say("The same on the command line")), tag="b")

@@ -127,7 +127,9 @@ def _places(session: PortalSession) -> str:
     )
     return (
         f'{switcher}<button type="button" class="m-button" id="palette"{labels} '
-        f'onclick="madang.palette()">{escape(say("Search"))} <kbd>Ctrl K</kbd></button>'
+        f'onclick="madang.palette()"><svg viewBox="0 0 24 24" aria-hidden="true">'
+        f'<path d="M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5 20 20"/></svg>'
+        f"<span>{escape(say('Search'))}</span> <kbd>Ctrl K</kbd></button>"
     )
 
 
@@ -159,7 +161,7 @@ async def _show_waits(session: PortalSession, badge: ui.html) -> None:
         except MadangError:
             return
         count = f"{COUNTED_WAITS}+" if page.next_cursor else str(len(page.items))
-        words = escape(session.say("{count} wait", count=count))
+        words = escape(session.say("{count} waiting", count=count))
         badge.set_content(
             f'<a class="m-chip wait" href="/jobs?state=pending">{words}</a>' if page.items else ""
         )

@@ -151,7 +151,7 @@ def _task_row(session: PortalSession, task: Task) -> tuple[str, ...]:
     name = say(
         "{role} {rank}, attempt {attempt}", role=task.role, rank=task.rank, attempt=task.attempt
     )
-    why = f" {escape(task.reason.message)}" if task.reason else ""
+    why = f" {escape(session.why(task.reason))}" if task.reason and task.state.ended else ""
     devices = ", ".join(
         f"{device.kind} {device.index}"
         + ("" if device.share == 1 else f" × {device.share:g}")
@@ -336,5 +336,5 @@ def _event_words(session: PortalSession, event: Event) -> str:
         what = chip(event.new, say(event.new))
     else:
         what = escape(say(event.action))
-    why = f" {escape(event.reason.message)}" if event.reason else ""
+    why = f" {escape(session.why(event.reason))}" if event.reason else ""
     return what + why

@@ -51,7 +51,7 @@ async def job_form_page(session: PortalSession) -> None:
                     value=getattr(form, name),
                     autocomplete=options.get(name),
                 )
-                inputs[name] = box.props("outlined dense stack-label").classes(f"m-{name}")
+                inputs[name] = box.props("outlined dense stack-label").classes(f"f-{name}")
         with ui.element("div").classes("m-side"):
             html(escape(say("The same on the command line")), tag="b")
             line = command(form.command_line(), say("Copy"))

@@ -103,10 +103,11 @@ def job_columns(session: PortalSession) -> list[Column[Job]]:
 def state_line(session: PortalSession, job: Job) -> str:
     """Chip, sentence, since when."""
     since = job.ended_at or job.started_at or job.created_at
-    why = job.reason and job.state != WorkloadState.RUNNING and job.reason.message
+    shown = job.reason is not None and job.state != WorkloadState.RUNNING
+    why = f"<span>{escape(session.why(job.reason))}</span> " if shown and job.reason else ""
     return (
         f'<span class="m-state">{chip(job.state, session.say(job.state.value))} '
-        f'<span>{escape(why or "")}</span> <span class="m-muted">{moment(since)}</span></span>'
+        f'{why}<span class="m-muted">{moment(since)}</span></span>'
     )
 
 
@@ -128,12 +129,12 @@ async def jobs_sentence(session: PortalSession) -> str:
     counts = {"running": _count(running), "waiting": _count(waiting)}
     first = next((job for job in reversed(waiting.items) if job.reason), None)
     if first is None or first.reason is None:
-        return session.say("{running} run, {waiting} wait.", **counts)
+        return session.say("{running} running, {waiting} waiting.", **counts)
     return session.say(
-        "{running} run, {waiting} wait; {name} {reason}.",
+        "{running} running, {waiting} waiting; {name} {reason}.",
         **counts,
         name=first.name,
-        reason=first.reason.message,
+        reason=session.why(first.reason),
     )
 
 

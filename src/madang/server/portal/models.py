@@ -28,6 +28,9 @@ from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
 from madang.server.portal.table import Column, ServerTable
 
+LINKS = 30
+"""How many links of a chain are shown."""
+
 
 @page("/models", title="Models", section="/models")
 async def models_page(session: PortalSession) -> None:
@@ -114,13 +117,20 @@ def lineage_list(session: PortalSession, lineage: LineageChain) -> None:
     }
     pages = {LineageKind.JOB: "/jobs/", LineageKind.ENDPOINT: "/endpoints/"}
     rows = []
-    for node in lineage.nodes:
+    for node in lineage.nodes[:LINKS]:
         name = escape(node.name)
         if node.kind in pages:
             name = f'<a href="{pages[node.kind]}{quote(node.id)}">{name}</a>'
-        state = chip(node.state, say(node.state)) if node.state else ""
-        environment = f' <span class="m-muted">{escape(node.environment)}</span>'
-        rows.append((labels[node.kind], f"{name} {state}{environment} {moment(node.at)}"))
+        state = node.state.lower()
+        parts = [
+            name,
+            chip(state, say(state)) if state else "",
+            f'<span class="m-muted">{escape(node.environment)}</span>' if node.environment else "",
+            f'<span class="m-muted">{moment(node.at)}</span>',
+        ]
+        rows.append((labels[node.kind], f'<span class="m-state">{" ".join(parts)}</span>'))
+    if len(lineage.nodes) > LINKS:
+        rows.append(("…", say("and {count} more", count=len(lineage.nodes) - LINKS)))
     with ui.element("div").classes("m-card"):
         facts(rows)
 

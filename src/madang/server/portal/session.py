@@ -17,8 +17,9 @@ from madang.client.config import ClientConfig
 from madang.core.errors import Unauthenticated
 from madang.core.permissions import Permission, role_allows
 from madang.schemas.auth import LoginSession, OwnProject
+from madang.schemas.jobs import Why
 from madang.server.context import ServerContext
-from madang.server.portal.words import translate
+from madang.server.portal.words import translate, translate_reason
 from madang.server.settings import portal_url
 
 SESSION_COOKIE = "madang_session"
@@ -79,6 +80,10 @@ class PortalSession:
     def say(self, sentence: str, **facts: object) -> str:
         """The sentence in her language, with its facts filled in."""
         return translate(self.language, sentence).format(**facts)
+
+    def why(self, reason: Why) -> str:
+        """Why something waits or has ended, in her language."""
+        return translate_reason(self.language, reason.code, reason.message, reason.facts)
 
     def link(self, **changes: str | None) -> str:
         """This page's address with some of its query changed (None takes one away)."""
