@@ -60,7 +60,9 @@ def deploy_endpoint(
             name, model, environment=environment, resources=resources, replicas=replicas
         )
         if wait:
-            endpoint = client.endpoints.wait(endpoint.id, timeout_s=timeout_s)
+            endpoint = client.endpoints.wait(
+                endpoint.id, timeout_s=timeout_s, on_change=_tell_on_stderr
+            )
     _print(endpoint, as_json=as_json)
 
 
@@ -144,6 +146,10 @@ def delete_endpoint(
     with connect(project) as client:
         client.endpoints.delete(endpoint)
     print(f"{endpoint} is being deleted.")
+
+
+def _tell_on_stderr(endpoint: Endpoint) -> None:
+    print(f"{endpoint.name} {endpoint.message}", file=sys.stderr, flush=True)
 
 
 def _read_request(data: str) -> dict[str, Any]:

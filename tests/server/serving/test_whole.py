@@ -74,10 +74,10 @@ async def client(served: Served) -> AsyncIterator[AsyncClient]:
     listeners = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
     listeners[1].bind(str(context.paths.control_socket))
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serve(served.people.app, listeners, context.settings))
         free = replace(context.settings, gateway_port=0)
         port = await stack.enter_async_context(running_gateway(free))
         context.settings = replace(context.settings, gateway_port=port)
-        await stack.enter_async_context(serve(served.people.app, listeners, context.settings))
         url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}"
         config = ClientConfig(url, served.people.tokens["member"], project="vision")
         yield await stack.enter_async_context(AsyncClient.from_config(config))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -70,13 +70,23 @@ class Endpoints(Resource):
         return self._transport.call(Endpoint, "POST", "endpoints", json=body)
 
     def wait(
-        self, endpoint: str, *, project: str | None = None, timeout_s: float = 600.0
+        self,
+        endpoint: str,
+        *,
+        project: str | None = None,
+        timeout_s: float = 600.0,
+        on_change: Callable[[Endpoint], None] | None = None,
     ) -> Endpoint:
-        """Wait until the wanted revision answers. Raises MadangError with the reason when it has
-        failed, Unavailable when `timeout_s` is over."""
-        waited_s, tries = 0.0, 0
+        """Wait until the wanted revision answers; `on_change` is told how it is, as that changes.
+
+        Raises MadangError with the reason when it has failed, Unavailable after `timeout_s`.
+        """
+        waited_s, tries, told = 0.0, 0, ""
         while True:
             found = self.get(endpoint, project=project)
+            if on_change is not None and found.message != told:
+                told = found.message
+                on_change(found)
             if found.state == EndpointState.READY:
                 return found
             if found.state == EndpointState.FAILED or "failed:" in found.message:

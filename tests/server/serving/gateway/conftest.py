@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -187,6 +188,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     for app in world.apps:
         await app.stop()
     await control.stop()
+    shutil.rmtree(paths.sockets)
 
 
 @pytest.fixture

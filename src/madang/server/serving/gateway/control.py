@@ -17,7 +17,8 @@ from madang.server.serving.grants import Grant, Resource
 AUTHORIZE_TIMEOUT_S = 5.0
 ROUTES_WAIT_S = 55.0
 AWAY_PAUSE_S = 0.5
-"""After a failure control is taken to be away for so long, and is not asked by requests."""
+"""After a question without an answer control is not asked again for so long: while it is away,
+requests must not wait for it one by one."""
 
 _AWAY = "the platform's control process does not answer"
 
@@ -45,7 +46,11 @@ class ControlClient:
             "project": resource.project,
         }
         timeout = aiohttp.ClientTimeout(total=AUTHORIZE_TIMEOUT_S)
-        answer = await self._call("POST", "authorize", json=body, timeout=timeout)
+        try:
+            answer = await self._call("POST", "authorize", json=body, timeout=timeout)
+        except Unavailable:
+            self._away_until = time.monotonic() + AWAY_PAUSE_S
+            raise
         return Grant.from_json(answer)
 
     async def routes(self, revision: str, wait_s: float) -> RouteTable:
@@ -68,7 +73,6 @@ class ControlClient:
             ) as response:
                 answer = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            self._away_until = time.monotonic() + AWAY_PAUSE_S
             raise Unavailable(
                 _AWAY, hint="It may be restarting; try again in a moment."
             ) from error
