@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import typer
 
@@ -64,10 +63,10 @@ def _metavar(param: Any) -> str:
 
 
 def _value(option: Any) -> str:
-    annotation = option.type_descriptor.annotation
-    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
-    words = {int: "NUMBER", float: "NUMBER", Path: "PATH"}
-    return words.get(kinds[0], "TEXT")
+    """What stands for an option's value: NUMBER, PATH or TEXT."""
+    name = str(getattr(option.type, "name", "text"))
+    numbers = ("integer", "float")
+    return "NUMBER" if name.startswith(numbers) else "PATH" if name == "path" else "TEXT"
 
 
 def _option_row(option: Any) -> tuple[str, str]:
