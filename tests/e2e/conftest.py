@@ -22,8 +22,10 @@ from madang.core.errors import Unavailable
 from madang.core.settings import Settings
 from madang.server.context import ServerContext
 from madang.server.db.base import Base, TelemetryBase
+from madang.server.identity.sessions import make_link
 from tests.conftest import People, create_tables, make_people
 from tests.e2e.content import NODE, Content, add_projects, fill, fill_full
+from tests.server.serving.test_whole import replica_at, saved_model
 from tests.server.workloads.platform import platform_of
 
 if TYPE_CHECKING:
@@ -52,6 +54,21 @@ class PortalServer:
             return await made()
 
         return asyncio.run_coroutine_threadsafe(call(), self.loop).result(60)
+
+    def address(self, path: str) -> str:
+        """Of a page; `{train-digits}` in it stands for the id of what is called so."""
+        content = self.content
+        ids = {**content.jobs, **content.others, "folder": content.folder,
+               "dataset": content.dataset}  # fmt: skip
+        for name, value in ids.items():
+            path = path.replace(f"{{{name}}}", value)
+        return self.url + path
+
+    async def login_link(self, person: str) -> str:
+        """The word of a one-time link for a person, by name or id."""
+        user_id = self.people.user_ids.get(person, person)
+        word, _ = await make_link(self.people.context, user_id)
+        return word
 
     @contextmanager
     def broken(self, *paths: str) -> Iterator[None]:
@@ -139,7 +156,7 @@ def logins(portal: PortalServer, browser: Browser) -> Iterator[Callable[..., Bro
                 accept_downloads=True,
             )
             made[key].set_default_timeout(10_000)
-            body = {"link": portal.run(lambda: _login_link(portal, name))}
+            body = {"link": portal.run(lambda: portal.login_link(name))}
             answer = made[key].request.post(f"{portal.url}/api/v1/auth/link", data=body)
             assert answer.ok, answer.text()
         return made[key]
@@ -175,13 +192,6 @@ def log_in(
     yield open_as
     for page in pages:
         page.close()
-
-
-async def _login_link(portal: PortalServer, name: str) -> str:
-    from madang.server.identity.sessions import make_link
-
-    word, _ = await make_link(portal.people.context, portal.people.user_ids[name])
-    return word
 
 
 def keep_picture(page: Page, name: str) -> None:
@@ -229,7 +239,9 @@ async def _served(state_dir: Path) -> AsyncIterator[PortalServer]:
             made.content = await fill(platform)
             await add_projects(people)
             await fill_full(made.content)
-            yield made
+            model = saved_model(state_dir)
+            async with replica_at(made.content.endpoint_socket, model):
+                yield made
     await context.close()
 
 

@@ -77,15 +77,6 @@ DETAILS = [
 ]  # fmt: skip
 
 
-def path_of(portal: PortalServer, path: str) -> str:
-    content = portal.content
-    names = content.jobs | content.others | {
-        "folder": content.folder, "dataset": content.dataset}  # fmt: skip
-    for name, value in names.items():
-        path = path.replace(f"{{{name}}}", value)
-    return portal.url + path
-
-
 @pytest.mark.parametrize("page_of", LISTS, ids=lambda one: one.name)
 class TestLists:
     def test_empty(self, portal: PortalServer, log_in: LogIn, page_of: ListPage) -> None:
@@ -129,7 +120,7 @@ class TestLists:
 class TestDetails:
     def test_empty(self, portal: PortalServer, log_in: LogIn, page_of: DetailPage) -> None:
         page = log_in("member")
-        page.goto(path_of(portal, page_of.less_path))
+        page.goto(portal.address(page_of.less_path))
         if page_of.less:
             page.get_by_text(page_of.less).first.wait_for()
         else:
@@ -138,14 +129,14 @@ class TestDetails:
 
     def test_full(self, portal: PortalServer, log_in: LogIn, page_of: DetailPage) -> None:
         page = log_in("member")
-        page.goto(path_of(portal, page_of.path))
+        page.goto(portal.address(page_of.path))
         page.get_by_text(page_of.shows).first.wait_for()
         keep_picture(page, f"{page_of.name}-full")
 
     def test_error(self, portal: PortalServer, log_in: LogIn, page_of: DetailPage) -> None:
         page = log_in("member")
         with portal.broken(page_of.api):
-            page.goto(path_of(portal, page_of.path))
+            page.goto(portal.address(page_of.path))
             page.get_by_text("This could not be loaded").wait_for()
             keep_picture(page, f"{page_of.name}-error")
 
@@ -161,7 +152,7 @@ class TestDetails:
 
     def test_narrow(self, portal: PortalServer, log_in: LogIn, page_of: DetailPage) -> None:
         page = log_in("member", narrow=True)
-        page.goto(path_of(portal, page_of.path))
+        page.goto(portal.address(page_of.path))
         page.get_by_text(page_of.shows).first.wait_for()
         keep_picture(page, f"{page_of.name}-narrow")
 
@@ -175,7 +166,7 @@ class TestLaunchForm:
 
     def test_full(self, portal: PortalServer, log_in: LogIn) -> None:
         page = log_in("member")
-        page.goto(path_of(portal, "/new-job?from={train-digits}"))
+        page.goto(portal.address("/new-job?from={train-digits}"))
         page.get_by_text("LEARNING_RATE").first.wait_for()
         keep_picture(page, "job-form-full")
 
@@ -195,7 +186,7 @@ class TestLaunchForm:
 
     def test_narrow(self, portal: PortalServer, log_in: LogIn) -> None:
         page = log_in("member", narrow=True)
-        page.goto(path_of(portal, "/new-job?from={train-digits}"))
+        page.goto(portal.address("/new-job?from={train-digits}"))
         page.get_by_text("LEARNING_RATE").first.wait_for()
         keep_picture(page, "job-form-narrow")
 

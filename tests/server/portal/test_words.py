@@ -43,8 +43,8 @@ def sentences() -> set[str]:
             if name == "say" and isinstance(first, ast.Constant):
                 found.add(str(first.value))
             if name == "page":
-                found |= {str(keyword.value.value) for keyword in node.keywords
-                          if keyword.arg == "title" and isinstance(keyword.value, ast.Constant)}  # fmt: skip
+                titles = [one.value for one in node.keywords if one.arg == "title"]
+                found |= {str(one.value) for one in titles if isinstance(one, ast.Constant)}
     return found
 
 

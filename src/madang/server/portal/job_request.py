@@ -85,7 +85,7 @@ class JobForm:
         )
 
     def changes(self) -> dict[str, str | None]:
-        """The fields that differ from an empty form, for the page's address (None: it does not)."""
+        """The fields that differ from an empty form, for the address; None: it does not."""
         empty = JobForm()
         return {
             name: getattr(self, name) if getattr(self, name) != getattr(empty, name) else None

@@ -31,6 +31,7 @@ def create_host(context: ServerContext) -> FastAPI:
     """The application of the portal; importing the pages has registered them with NiceGUI."""
     nicegui_app.state.context = context  # what `request.app` is in a page
     logging.getLogger("nicegui").setLevel(logging.WARNING)
+    nicegui_app.add_exception_handler(404, login.not_found_page)
     host = FastAPI(openapi_url=None)
     host.include_router(login.router)
     ui.run_with(

@@ -238,6 +238,7 @@ KOREAN: dict[str, str] = {
     ),
     "The trash is empty": "휴지통이 비어 있습니다",
     "The version is a number.": "버전은 숫자여야 합니다.",
+    "The address {path} leads to no page.": "주소 {path}에는 페이지가 없습니다.",
     "There is nothing here": "여기에는 아무것도 없습니다",
     "This could not be loaded": "불러오지 못했습니다",
     "This link opens the portal once.": "이 링크는 포털을 한 번 엽니다.",
@@ -360,7 +361,8 @@ REASONS: dict[str, str] = {
     "no_device": "어느 노드에도 없는 {wanted}을(를) 요청했습니다. 있는 것: {available}",
     "too_large": "어느 노드보다 큰 {wanted}을(를) 요청했습니다. 가장 큰 노드는 {largest}입니다",
     "gang_too_large": (
-        "{wanted}짜리 태스크 {tasks}개를 한꺼번에 요청했습니다. 모든 노드를 합쳐도 {fitting}개가 들어갑니다"
+        "{wanted}짜리 태스크 {tasks}개를 한꺼번에 요청했습니다. "
+        "모든 노드를 합쳐도 {fitting}개가 들어갑니다"
     ),
     "environment_building": "환경 {environment}을(를) 만드는 중이라 기다립니다",
     "backoff": "실패했습니다({cause}). {delay_s}초 뒤 다시 시도합니다({attempt}번째)",

@@ -169,7 +169,7 @@ const madang = (() => {
       const text = line.data + waiting.replace(ESCAPES, "");
       waiting = "";
       const following = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-      const lines = text.split("\n").map((one) => one.replace(/\r+$/, "").replace(/^.*\r/, ""));
+      const lines = text.split("\n").map((one) => one.replace(/\r+$/, "").replace(/^[^]*\r/, ""));
       line.data = lines.pop() ?? "";
       if (lines.length) {
         const whole = document.createTextNode(`${lines.join("\n")}\n`);
