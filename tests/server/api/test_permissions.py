@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -38,8 +39,8 @@ def is_internal(declared: DeclaredRoute) -> bool:
     return declared.path.startswith("/internal/")
 
 
-class StreamCut(Exception):
-    """Ends an answer that would stream on and on."""
+class StreamCut(BaseException):
+    """Ends an answer that would stream on and on; no error that anybody handles or logs."""
 
 
 class CutStreams:
@@ -57,7 +58,8 @@ class CutStreams:
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                     raise StreamCut
 
-        await self._app(scope, receive, cut)
+        with suppress(StreamCut):
+            await self._app(scope, receive, cut)
 
 
 class Walker:
