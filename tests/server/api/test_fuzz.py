@@ -1,0 +1,204 @@
+"""The API called at random, from its own description: nothing that it is sent makes it fail.
+
+Schemathesis makes requests that the OpenAPI document allows, and some that it does not allow.
+Half of the ids and names in them are of things that exist, else nearly all answers were 404. The
+same requests come with each run; more of them with FUZZ_EXAMPLES, others with FUZZ_SEED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis.generation import GenerationMode
+
+from madang.core.settings import Settings
+from madang.server.api.app import create_app, declared_routes
+from madang.server.context import ServerContext
+from tests.conftest import People, make_context, make_people
+from tests.postgres import PostgresServer
+from tests.server.api.test_permissions import CutStreams
+from tests.server.api.walk import made, path_maker
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+"""Requests to each operation."""
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+WITHIN_S = 20.0
+WHO = ("member", "admin")
+
+PINNED: dict[str, Any] = {"wait_s": 0}
+"""What is not left to chance: a long poll would only wait for nobody's news. Streams are cut
+after their first bytes (CutStreams)."""
+
+AWAY = {"GET /api/v1/jobs/{job}/logs"}
+"""May answer 503: there is no node's agent here to ask."""
+
+PLACES = {"POST /api/v1/folders/register": "path"}
+"""Fields that name a place on this machine: they are always the test's own folder, since what is
+registered is later written to and removed from, as root perhaps."""
+
+
+def resource_of(path: str) -> str:
+    return path.removeprefix("/api/v1/").split("/")[0]
+
+
+@cache
+def operations() -> dict[str, list[Any]]:
+    """The operations below /api/v1, by resource."""
+    context = ServerContext.from_settings(Settings(state_dir=Path("unused")))
+    description = schemathesis.openapi.from_dict(create_app(context).openapi())
+    found: dict[str, list[Any]] = {}
+    for result in description.get_all_operations():
+        operation = result.ok()
+        if operation.path.startswith("/api/v1/"):
+            found.setdefault(resource_of(operation.path), []).append(operation)
+    return found
+
+
+RESOURCES = sorted(
+    {resource_of(one.path) for one in declared_routes() if one.path.startswith("/api/v1/")}
+)
+
+
+class Platform:
+    """An installation in this process, and plain functions to call it with."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self._folder = folder
+        self._database = database
+        self._runner = asyncio.Runner()
+        self._installations = 0
+        self._values: dict[tuple[str, str], Any] = {}
+
+    def __enter__(self) -> Platform:
+        self._runner.run(self._begin())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._people.context.close())
+        self._runner.close()
+
+    async def _begin(self) -> None:
+        state_dir = self._folder / f"state-{self._installations}"
+        self._installations += 1
+        self._people: People = await make_people(await make_context(state_dir, self._database))
+
+    @property
+    def somewhere(self) -> str:
+        place = self._folder / "place"
+        place.mkdir(exist_ok=True)
+        return str(place)
+
+    def value(self, path: str, name: str) -> Any:
+        """Something that exists, for a parameter or field of this name; None if there is none."""
+        if (path, name) not in self._values:
+            maker = path_maker(path, name)
+            value = self._runner.run(made(maker, self._people)) if maker else None
+            self._values[path, name] = value
+        return self._values[path, name]
+
+    def forget_values(self) -> None:
+        self._values.clear()
+
+    def send(self, request: requests.PreparedRequest, who: str) -> httpx.Response:
+        return self._runner.run(self._send(request, who))
+
+    async def _send(self, request: requests.PreparedRequest, who: str) -> httpx.Response:
+        transport = httpx.ASGITransport(CutStreams(self._people.app), raise_app_exceptions=False)
+        headers = [(k, v) for k, v in request.headers.items() if k.lower() != "authorization"]
+        headers.append(("Authorization", f"Bearer {self._people.tokens[who]}"))
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        async with httpx.AsyncClient(transport=transport) as client, asyncio.timeout(WITHIN_S):
+            return await client.request(
+                str(request.method), str(request.url), headers=headers, content=body
+            )
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platform]:
+    database = "sqlite"
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        database = server.create_database()
+    with Platform(tmp_path, database) as platform:
+        yield platform
+
+
+@pytest.mark.filterwarnings("ignore")  # of what makes the requests, not of ours
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_no_request_makes_the_server_fail(resource: str, platform: Platform) -> None:
+    for operation in operations().get(resource, []):
+        platform.forget_values()
+        _fuzz(operation, lambda case, draw, op=operation: _check(op, case, draw, platform))
+
+
+def _fuzz(operation: Any, check: Callable[[Any, st.DataObject], None]) -> None:
+    modes = [GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+    cases = st.one_of([operation.as_strategy(mode) for mode in modes])
+
+    @seed(SEED)
+    @settings(
+        max_examples=EXAMPLES,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases, draw=st.data())
+    def run(case: Any, draw: st.DataObject) -> None:
+        check(case, draw)
+
+    run()
+
+
+def _check(operation: Any, case: Any, draw: st.DataObject, platform: Platform) -> None:
+    method = operation.method.upper()
+    key = f"{method} {operation.path}"
+    for values in (case.path_parameters, case.query, case.body):
+        if isinstance(values, dict):
+            _use_what_exists(operation.path, values, draw, platform)
+    if isinstance(case.body, dict) and key in PLACES:
+        case.body[PLACES[key]] = platform.somewhere
+    request = _prepared(case)
+    if request is None:
+        return
+    who = draw.draw(st.sampled_from(WHO))
+    answer = platform.send(request, who)
+    if answer.status_code == 503 and key in AWAY:
+        return
+    assert answer.status_code < 500 or answer.status_code == 501, (
+        f"{who}: {method} {request.url} {request.body!r}: {answer.status_code} {answer.text}"
+    )
+    if method == "DELETE" and answer.is_success:
+        platform.forget_values()
+
+
+def _use_what_exists(
+    path: str, values: dict[str, Any], draw: st.DataObject, platform: Platform
+) -> None:
+    for name in [*values]:
+        if name in PINNED:
+            values[name] = PINNED[name]
+        elif draw.draw(st.booleans()) and (known := platform.value(path, name)) is not None:
+            values[name] = known
+
+
+def _prepared(case: Any) -> requests.PreparedRequest | None:
+    """None for what no HTTP client can send."""
+    sent = case.as_transport_kwargs(base_url="http://madang.test")
+    wanted = ("method", "url", "headers", "params", "json", "data", "files", "cookies")
+    try:
+        request = requests.Request(**{k: sent[k] for k in wanted if k in sent}).prepare()
+        httpx.Request(str(request.method), str(request.url), headers=[*request.headers.items()])
+    except (ValueError, TypeError, UnicodeError, requests.RequestException, httpx.InvalidURL):
+        return None
+    return request
