@@ -38,17 +38,20 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_page(portal: PortalServer, log_in: LogIn, name: str, dark: bool) -> None:
-    page = log_in("member", dark=dark)
+def test_page(portal: PortalServer, log_in: LogIn, name: str) -> None:
+    page = log_in("member")
     page.goto(portal.address(PAGES[name]))
     page.locator("h1, h2").first.wait_for()
-    page.wait_for_function(
-        "document.querySelector('.q-dialog--enter, .q-transition--scale') === null"
-    )
-    keep_picture(page, f"{name}-{'dark' if dark else 'light'}")
+    if name == "endpoint-deploy":
+        page.get_by_role("dialog").get_by_text("madang endpoint deploy").wait_for()
+    page.wait_for_function("!document.querySelector('[class*=-enter-active]')")
+    keep_picture(page, f"{name}-light")
     problems = violations(page)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    keep_picture(page, f"{name}-dark")
+    problems += violations(page)
     assert not problems, "\n".join(problems)
 
 

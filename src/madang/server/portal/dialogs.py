@@ -80,13 +80,17 @@ def confirm_by_name(
             except MadangError as error:
                 problem.set_content(problem_markup(error))
 
-        end_of_dialog(session, dialog, say("Remove"), run)
+        end_of_dialog(session, dialog, say("Remove"), run, "primary danger")
 
 
 def end_of_dialog(
-    session: PortalSession, dialog: ui.dialog, label: str, run: Callable[[], Awaitable[None]]
+    session: PortalSession,
+    dialog: ui.dialog,
+    label: str,
+    run: Callable[[], Awaitable[None]],
+    style: str = "primary",
 ) -> None:
     """The two ways out of a dialog."""
     with ui.element("div").classes("m-ways"):
         button(session.say("Not now"), dialog.close)
-        button(label, run, "primary")
+        button(label, run, style)

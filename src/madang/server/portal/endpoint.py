@@ -142,7 +142,7 @@ def _try(session: PortalSession, endpoint: Endpoint) -> None:
     )
     html(f"<h2>{escape(say('The same in Python'))}</h2>")
     command(
-        f'from madang import Client\n\nClient().endpoints.infer("{endpoint.name}", inputs)',
+        f'from madang.client import Client\n\nClient().endpoints.infer("{endpoint.name}", inputs)',
         say("Copy"),
     )
 

@@ -123,7 +123,12 @@ async def _overview(session: PortalSession, detail: JobDetail) -> None:
                 (say("Asks for"), escape(asks_for(job))),
                 (say("Environment"), escape(job.environment)),
                 (say("Used"), "<br>".join(escape(_input(entry)) for entry in detail.inputs)),
-                (say("Queue"), escape(f"{job.queue}, priority {job.priority}")),
+                (
+                    say("Queue"),
+                    escape(
+                        say("{queue}, priority {priority}", queue=job.queue, priority=job.priority)
+                    ),
+                ),
                 (say("By"), escape(job.user)),
                 (say("Created"), moment(job.created_at)),
                 (say("Started"), moment(job.started_at) if job.started_at else ""),

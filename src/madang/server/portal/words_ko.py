@@ -333,6 +333,7 @@ KOREAN: dict[str, str] = {
     "{done} uploaded.": "{done}개를 올렸습니다.",
     "{model} number {index}: {percent} % held": "{model} {index}번: {percent} % 사용 중",
     "{number} is wanted, {serving} answers": "원하는 것은 {number}, 응답하는 것은 {serving}",
+    "{queue}, priority {priority}": "{queue}, 우선순위 {priority}",
     "{ready} of {wanted} ready": "{wanted}개 중 {ready}개 준비됨",
     "{ref}: {items} items, {size}": "{ref}: 항목 {items}개, {size}",
     "{role} {rank}, attempt {attempt}": "{role} {rank}, 시도 {attempt}",
