@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from madang.server.cluster.shim import records
+from madang.server.cluster.shim import cgroups, log, records
 from madang.testing.agents import task_spec
 from tests.server.cluster.conftest import Node, boxed
 from tests.server.cluster.kills import count_under_fire
@@ -95,6 +95,32 @@ async def test_a_launched_task_is_never_launched_again(idle_node: Node) -> None:
     assert report.exit is not None
     assert report.exit.reason == "supervisor_lost"
     assert report.exit.facts["cause"] == "rebooted"
+    assert node.log("task-1") == "ran\n"
+
+
+async def test_a_task_whose_shim_was_killed_before_its_child_is_launched(idle_node: Node) -> None:
+    """The mark of the launch is there, but no child has written down who it is."""
+    node, folder = idle_node, str(idle_node.folder("task-1"))
+    node.start_agent()
+    await node.control.run(task_spec("task-1", "sh", "-c", "echo ran; sleep $0", "4244"))
+    await node.until_log("task-1", "ran")
+    await node.stop_agent()
+    for name in (records.SHIM, records.CHILD):
+        records.kill_process(records.read_json(folder, name))
+    groups = records.read_json(folder, records.PLAN)["cgroups"]
+    async with asyncio.timeout(10):
+        while pids := cgroups.pids(groups):
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.01)
+    for name in (records.CHILD, records.STATUS, log.segment_path(folder, 0)):
+        Path(folder, name).unlink()
+    node.start_agent()
+    await node.until_log("task-1", "ran")
+    await node.control.stop("task-1")
+    report = await node.control.until_exited("task-1")
+    assert report.exit is not None
+    assert report.exit.exit_code == 143
     assert node.log("task-1") == "ran\n"
 
 

@@ -48,7 +48,8 @@ the shim, which has taken everything, kills it."""
 
 
 def mark_launched(folder: str, relay_port: int) -> dict[str, Any]:
-    """Write down, for ever, that this task is being started: nobody will start it again."""
+    """Write down, for ever, that this task is being started: nobody will start it again, unless
+    it is certain that it never began."""
     marker = {
         "boot_id": records.boot_id(),
         "boottime_s": records.boottime_s(),
@@ -57,6 +58,19 @@ def mark_launched(folder: str, relay_port: int) -> dict[str, Any]:
     }
     records.write_json(folder, records.LAUNCHED, marker)
     return marker
+
+
+def never_began(folder: str, marker: dict[str, Any]) -> bool:
+    """Whether our predecessor was killed after its mark and before there was a child, which the
+    child's own word and lock tell; after a power cut, when its word may be lost, nobody knows."""
+    lock = records.take_lock(folder, records.CHILD_LOCK, wait=True)
+    assert lock is not None
+    os.close(lock)
+    return (
+        marker["boot_id"] == records.boot_id()
+        and records.read_json(folder, records.CHILD) is None
+        and not records.read_status(folder)
+    )
 
 
 def make_pipes(folder: str, uid: int, gid: int) -> None:

@@ -106,7 +106,7 @@ class Supervisor:
         self._loop.watch(receive_stop.fileno(), READ, lambda events: self._poked())
 
         marker = records.read_json(self._folder, records.LAUNCHED)
-        if marker is None:
+        if marker is None or launch.never_began(self._folder, marker):
             self._launch()
         else:
             self._launched = marker
@@ -139,9 +139,6 @@ class Supervisor:
         self._watch(receiver)
 
     def _adopt(self) -> None:
-        lock = records.take_lock(self._folder, records.CHILD_LOCK, wait=True)
-        assert lock is not None
-        os.close(lock)
         child = records.read_json(self._folder, records.CHILD)
         descriptor = records.open_process(child)
         self._child_pid = child["pid"] if child else 0
