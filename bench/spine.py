@@ -21,6 +21,7 @@ from bench.installation import MADANG, SERVERS, Platform  # noqa: E402
 from bench.spine_jobs import first_line, many_clients  # noqa: E402
 from bench.spine_kills import kills  # noqa: E402
 from bench.spine_lists import job_lists  # noqa: E402
+from bench.spine_websocket import websocket  # noqa: E402
 
 IDLE_S = 20
 SETTLE_S = 8
@@ -79,6 +80,7 @@ MEASURES: list[Measure] = [
     job_lists,
     many_clients,
     kills,
+    websocket,
     isolation,
     fuzzing,
 ]
