@@ -93,19 +93,21 @@ async def _echo_while_control_dies(platform: Platform) -> tuple[float, int]:
     task = await _ready_task(platform)
     gateway = platform.config.gateway_url
     headers = {"Authorization": f"Bearer {platform.config.token}"}
-    async with aiohttp.ClientSession(headers=headers) as session:
-        async with session.ws_connect(f"{gateway}/apps/{task}/echo") as socket:
-            deaths = asyncio.create_task(_let_control_die(platform))
-            longest_s = 0.0
-            for number in itertools.count():
-                began = time.perf_counter()
-                await socket.send_str(f"echo {number}")
-                assert await socket.receive_str(timeout=10) == f"echo {number}"
-                longest_s = max(longest_s, time.perf_counter() - began)
-                if deaths.done():
-                    await deaths
-                    return longest_s, number + 1
-                await asyncio.sleep(0.005)
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.ws_connect(f"{gateway}/apps/{task}/echo") as socket,
+    ):
+        deaths = asyncio.create_task(_let_control_die(platform))
+        longest_s = 0.0
+        for number in itertools.count():
+            began = time.perf_counter()
+            await socket.send_str(f"echo {number}")
+            assert await socket.receive_str(timeout=10) == f"echo {number}"
+            longest_s = max(longest_s, time.perf_counter() - began)
+            if deaths.done():
+                await deaths
+                return longest_s, number + 1
+            await asyncio.sleep(0.005)
     raise AssertionError("unreachable")
 
 
