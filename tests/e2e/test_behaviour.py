@@ -149,6 +149,7 @@ class TestJobs:
         page.get_by_role("button", name="Cancel").click()
         page.locator(".m-head .m-chip", has_text="cancelled").wait_for()
         assert page.get_by_text("was cancelled by member").first.is_visible()
+        page.get_by_role("button", name="Cancel").wait_for(state="detached")
         page.get_by_role("button", name="Run again").click()
         page.wait_for_url(lambda url: job_id not in url)
         copy = page.url.rpartition("/")[2]

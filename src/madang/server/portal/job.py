@@ -48,7 +48,9 @@ async def job_page(session: PortalSession) -> None:
     job_id = detail.job.id
     say = session.say
     with header(detail.job.name) as state:
-        _actions(session, detail)
+        actions = ui.element("div").classes("m-actions")
+        with actions:
+            _actions(session, detail)
     current = session.query.get("tab", "overview")
     tabs(
         [
@@ -66,8 +68,14 @@ async def job_page(session: PortalSession) -> None:
     charts = Charts(session)
 
     async def draw() -> None:
-        fresh = await session.client.jobs.get(job_id)
+        nonlocal detail
+        before, fresh = detail, await session.client.jobs.get(job_id)
+        detail = fresh
         state.set_content(state_line(session, fresh.job))
+        if fresh.job.state.ended and not before.job.state.ended:
+            actions.clear()
+            with actions:
+                _actions(session, fresh)
         if current == "metrics":
             await charts.draw(body, job_id)
         elif current != "logs":

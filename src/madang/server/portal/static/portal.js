@@ -237,9 +237,10 @@ const madang = (() => {
     // Changes come in bursts: look once after each.
     let due = false;
     new MutationObserver(() => {
+      restore();
       if (due) return;
       due = true;
-      requestAnimationFrame(() => { due = false; showTimes(); restore(); findLogs(); madangTry.prepare(); });
+      requestAnimationFrame(() => { due = false; showTimes(); findLogs(); madangTry.prepare(); });
     }).observe(document.body, { childList: true, subtree: true });
   });
   // A link that names a project chooses it for the pages after it too.
