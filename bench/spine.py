@@ -2,11 +2,13 @@
 
 make bench-spine                                  everything, about ten minutes
 .venv/bin/python bench/spine.py idle kills        some of it
-BENCH_KILLS=20 make bench-spine            fewer kills
+BENCH_KILLS=20 BENCH_SEED=2 make bench-spine      fewer kills, others
+FUZZ_EXAMPLES=200 FUZZ_SEED=2 make bench-spine    more requests to each operation, others
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -62,6 +64,7 @@ def isolation() -> Sequence[Figure]:
 
 def fuzzing() -> Sequence[Figure]:
     """The API called with what its own description allows and does not allow."""
+    os.environ.setdefault("FUZZ_EXAMPLES", "40")
     return [_failures("routes answering 5xx when fuzzed", "tests/server/api", "fuzz")]
 
 

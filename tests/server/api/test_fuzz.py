@@ -30,7 +30,7 @@ from tests.postgres import PostgresServer
 from tests.server.api.test_permissions import CutStreams
 from tests.server.api.walk import made, path_maker
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 """Requests to each operation."""
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 WITHIN_S = 20.0
