@@ -29,11 +29,11 @@ from tests.server.serving.test_whole import replica_at, saved_model
 from tests.server.workloads.platform import platform_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 PICTURES = Path(".madang-screenshots")
-WIDE = {"width": 1280, "height": 800}
-NARROW = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 390, "height": 844}
 
 pytestmark = pytest.mark.e2e
 
