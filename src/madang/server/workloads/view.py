@@ -56,7 +56,10 @@ class ClusterView:
         self._queues: dict[str, str] = {}
 
     async def load(self) -> None:
-        """Read all nodes and everything that lives."""
+        """Forget everything; read all nodes and everything that lives."""
+        self._planner = Planner()
+        for known in (self._requests, self._keys, self._waits_for):
+            known.clear()
         async with self._context.db.read() as session:
             nodes = list(await session.scalars(select(NodeRow.id)))
             live = list(
