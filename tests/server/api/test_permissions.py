@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from madang.core.ids import random_word
 from madang.core.permissions import Level, Permission, Role, scopes_allow
 from madang.server.api.app import create_app, declared_routes
 from madang.server.api.openapi import DeclaredRoute
 from madang.server.context import ServerContext
 from madang.server.identity.tokens import issue_token
-from tests.conftest import People, make_people
+from tests.conftest import People, make_context, make_people
 from tests.server.api.walk import PUBLIC, made, path_maker, request_maker
+
+ACCOUNTS = ("/api/v1/auth", "/api/v1/users", "/api/v1/tokens", "/api/v1/projects")
+"""What is called here ends logins and changes roles: the walk's own people among them."""
 
 ROLES = ("viewer", "member", "maintainer")
 
 
-def routes() -> list[Any]:
+def routes(*, accounts: bool) -> list[Any]:
+    """Routes that change accounts, or all the others."""
     found = []
     for declared in declared_routes():
-        for method in sorted(declared.route.methods - {"HEAD", "OPTIONS"}):
+        if declared.path.startswith(ACCOUNTS) != accounts:
+            continue
+        for method in sorted((declared.route.methods or set()) - {"HEAD", "OPTIONS"}):
             found.append(pytest.param(method, declared, id=f"{method} {declared.path}"))
     return found
 
@@ -102,14 +111,27 @@ class Walker:
             return await self.call(client)
 
 
-@pytest.fixture
-async def walked(sqlite_context: ServerContext) -> People:
-    return await make_people(sqlite_context)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def walked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[People]:
+    """One installation for many routes: each call makes its own things."""
+    context = await make_context(tmp_path_factory.mktemp("walk") / "state")
+    yield await make_people(context)
+    await context.close()
 
 
-@pytest.mark.parametrize(("method", "declared"), routes())
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(("method", "declared"), routes(accounts=False))
 async def test_route(method: str, declared: DeclaredRoute, walked: People) -> None:
-    walker = Walker(walked, method, declared)
+    await walk(Walker(walked, method, declared))
+
+
+@pytest.mark.parametrize(("method", "declared"), routes(accounts=True))
+async def test_account_route(method: str, declared: DeclaredRoute, sqlite_people: People) -> None:
+    await walk(Walker(sqlite_people, method, declared))
+
+
+async def walk(walker: Walker) -> None:
+    declared = walker.declared
     if walker.key in PUBLIC:
         assert declared.permission is None
         return
@@ -118,7 +140,7 @@ async def test_route(method: str, declared: DeclaredRoute, walked: People) -> No
         return
     assert declared.permission, f"{walker.key} lacks permit(...) and is not in PUBLIC"
     if is_short_form(declared):
-        assert await nobody(walked, method, declared.path) == 401
+        assert await nobody(walker) == 401
         return
     assert await walker.status_for(None) == 401
     await check_narrow_tokens(walker, declared.permission)
@@ -132,9 +154,10 @@ async def test_route(method: str, declared: DeclaredRoute, walked: People) -> No
     check_allowed(walker, "admin", await walker.status_for("admin"))
 
 
-async def nobody(people: People, method: str, path: str) -> int:
-    async with people.client(None) as client:
-        return (await client.request(method, re.sub(r"{[^}]*}", "x", path))).status_code
+async def nobody(walker: Walker) -> int:
+    path = re.sub(r"{[^}]*}", "x", walker.declared.path)
+    async with walker.people.client(None) as client:
+        return (await client.request(walker.method, path)).status_code
 
 
 def may(role: Role, permission: Permission) -> bool:
@@ -188,7 +211,7 @@ async def admin_token(people: People, name: str, **limits: Any) -> str:
         _, word = await issue_token(
             session,
             user_id=people.user_ids["admin"],
-            name=name,
+            name=f"{name}-{random_word()}",
             now=people.context.clock.now(),
             **limits,
         )
@@ -199,6 +222,6 @@ def test_openapi_names_permissions(sqlite_context: ServerContext) -> None:
     described = create_app(sqlite_context).openapi()["paths"]
     for declared in declared_routes():
         if declared.permission and declared.route.include_in_schema:
-            for method in declared.route.methods:
+            for method in declared.route.methods or ():
                 operation = described[declared.path][method.lower()]
                 assert operation["x-permission"] == str(declared.permission)
