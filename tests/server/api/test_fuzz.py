@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from madang.server.api.app import create_app, declared_routes
 from madang.server.context import ServerContext
 from tests.conftest import People, make_context, make_people
 from tests.postgres import PostgresServer
+from tests.server.api import walk_data
 from tests.server.api.test_permissions import CutStreams
 from tests.server.api.walk import made, path_maker
 
@@ -48,6 +49,22 @@ PLACES = {"POST /api/v1/folders/register": "path"}
 registered is later written to and removed from, as root perhaps."""
 
 
+SETTINGS: dict[str, Any] = {
+    "max_examples": EXAMPLES,
+    "database": None,
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+}
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\0"),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
 def resource_of(path: str) -> str:
     return path.removeprefix("/api/v1/").split("/")[0]
 
@@ -59,7 +76,7 @@ def operations() -> dict[str, list[Any]]:
     description = schemathesis.openapi.from_dict(create_app(context).openapi())
     found: dict[str, list[Any]] = {}
     for result in description.get_all_operations():
-        operation = result.ok()
+        operation: Any = result.ok()  # type: ignore[union-attr]
         if operation.path.startswith("/api/v1/"):
             found.setdefault(resource_of(operation.path), []).append(operation)
     return found
@@ -68,6 +85,22 @@ def operations() -> dict[str, list[Any]]:
 RESOURCES = sorted(
     {resource_of(one.path) for one in declared_routes() if one.path.startswith("/api/v1/")}
 )
+
+
+@cache
+def mlflow_routes() -> dict[str, list[tuple[str, str]]]:
+    """Method and path of MLflow's calls in a project, by what they are about."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for declared in declared_routes():
+        path = declared.path
+        if path.startswith("/projects/{project}/api/"):
+            about = path.split("/api/", 1)[1].split("/")
+            for method in sorted({*(declared.route.methods or ())} - {"HEAD", "OPTIONS"}):
+                found.setdefault("/".join(about[1:3]), []).append((method, path))
+    return found
+
+
+MLFLOW_PATHS = sorted(mlflow_routes())
 
 
 class Platform:
@@ -107,6 +140,9 @@ class Platform:
             self._values[path, name] = value
         return self._values[path, name]
 
+    def mlflow_message(self) -> dict[str, Any]:
+        return self._runner.run(walk_data.mlflow_message(self._people))
+
     def forget_values(self) -> None:
         self._values.clear()
 
@@ -115,9 +151,9 @@ class Platform:
 
     async def _send(self, request: requests.PreparedRequest, who: str) -> httpx.Response:
         transport = httpx.ASGITransport(CutStreams(self._people.app), raise_app_exceptions=False)
-        headers = [(k, v) for k, v in request.headers.items() if k.lower() != "authorization"]
-        headers.append(("Authorization", f"Bearer {self._people.tokens[who]}"))
+        headers = _headers(request, Authorization=f"Bearer {self._people.tokens[who]}")
         body = request.body.encode() if isinstance(request.body, str) else request.body
+        assert body is None or isinstance(body, bytes)
         async with httpx.AsyncClient(transport=transport) as client, asyncio.timeout(WITHIN_S):
             return await client.request(
                 str(request.method), str(request.url), headers=headers, content=body
@@ -139,23 +175,41 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platfor
 def test_no_request_makes_the_server_fail(resource: str, platform: Platform) -> None:
     for operation in operations().get(resource, []):
         platform.forget_values()
-        _fuzz(operation, lambda case, draw, op=operation: _check(op, case, draw, platform))
+        _fuzz(operation, platform)
 
 
-def _fuzz(operation: Any, check: Callable[[Any, st.DataObject], None]) -> None:
+@pytest.mark.parametrize("path", MLFLOW_PATHS)
+def test_no_mlflow_call_makes_the_server_fail(path: str, platform: Platform) -> None:
+    """MLflow's protocol has no OpenAPI document: a good message, of which some fields are
+    anything or are not there."""
+    good = platform.mlflow_message()
+
+    @seed(SEED)
+    @settings(**{**SETTINGS, "max_examples": EXAMPLES * len(mlflow_routes()[path])})
+    @given(draw=st.data(), changes=st.dictionaries(st.sampled_from(sorted(good)), ANYTHING))
+    def run(draw: st.DataObject, changes: dict[str, Any]) -> None:
+        method, route = draw.draw(st.sampled_from(mlflow_routes()[path]))
+        message = {name: value for name, value in (good | changes).items() if value is not None}
+        sent: Any = {"params" if method == "GET" else "json": message}
+        url = "http://madang.test" + route.replace("{project}", "vision").replace("{path}", "a/b")
+        try:
+            request = requests.Request(method, url, **sent).prepare()
+        except (ValueError, TypeError, UnicodeError, requests.RequestException):
+            return  # no HTTP client can send it
+        _check_answer(platform, request, draw.draw(st.sampled_from(WHO)), route)
+
+    run()
+
+
+def _fuzz(operation: Any, platform: Platform) -> None:
     modes = [GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
     cases = st.one_of([operation.as_strategy(mode) for mode in modes])
 
     @seed(SEED)
-    @settings(
-        max_examples=EXAMPLES,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(**SETTINGS)
     @given(case=cases, draw=st.data())
     def run(case: Any, draw: st.DataObject) -> None:
-        check(case, draw)
+        _check(operation, case, draw, platform)
 
     run()
 
@@ -171,15 +225,21 @@ def _check(operation: Any, case: Any, draw: st.DataObject, platform: Platform) -
     request = _prepared(case)
     if request is None:
         return
-    who = draw.draw(st.sampled_from(WHO))
-    answer = platform.send(request, who)
-    if answer.status_code == 503 and key in AWAY:
-        return
-    assert answer.status_code < 500 or answer.status_code == 501, (
-        f"{who}: {method} {request.url} {request.body!r}: {answer.status_code} {answer.text}"
-    )
+    answer = _check_answer(platform, request, draw.draw(st.sampled_from(WHO)), key)
     if method == "DELETE" and answer.is_success:
         platform.forget_values()
+
+
+def _check_answer(
+    platform: Platform, request: requests.PreparedRequest, who: str, route: str
+) -> httpx.Response:
+    answer = platform.send(request, who)
+    allowed = (501, 503) if route in AWAY else (501,)
+    assert answer.status_code < 500 or answer.status_code in allowed, (
+        f"{who}: {request.method} {request.url} {request.body!r}: "
+        f"{answer.status_code} {answer.text}"
+    )
+    return answer
 
 
 def _use_what_exists(
@@ -192,13 +252,19 @@ def _use_what_exists(
             values[name] = known
 
 
+def _headers(request: requests.PreparedRequest, **ours: str) -> httpx.Headers:
+    headers = httpx.Headers([*request.headers.items()])  # type: ignore[arg-type]
+    headers.update(ours)
+    return headers
+
+
 def _prepared(case: Any) -> requests.PreparedRequest | None:
     """None for what no HTTP client can send."""
     sent = case.as_transport_kwargs(base_url="http://madang.test")
     wanted = ("method", "url", "headers", "params", "json", "data", "files", "cookies")
     try:
         request = requests.Request(**{k: sent[k] for k in wanted if k in sent}).prepare()
-        httpx.Request(str(request.method), str(request.url), headers=[*request.headers.items()])
+        httpx.Request(str(request.method), str(request.url), headers=_headers(request))
     except (ValueError, TypeError, UnicodeError, requests.RequestException, httpx.InvalidURL):
         return None
     return request
