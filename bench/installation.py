@@ -36,7 +36,7 @@ class Platform:
     def started(cls, *flags: str) -> Iterator[Platform]:
         with tempfile.TemporaryDirectory(prefix="madang-bench-") as folder:
             state_dir = Path(folder) / "state"
-            command = [
+            command: list[str | Path] = [
                 MADANG,
                 "up",
                 "--state-dir",
