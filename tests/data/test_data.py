@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from madang import files
 from madang.core.errors import InvalidInput, NotFound, Unsupported
 from madang.data import (
     Dataset,
@@ -116,8 +117,8 @@ def test_without_the_native_library_it_is_the_same_and_says_so(
 def test_files_that_change_meanwhile_are_noticed(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = build_module.scan
-    listings = []
+    real = files.scan
+    listings: list[int] = []
 
     def scan(root: int) -> object:
         (tree / f"new-{len(listings)}").write_text("x")
@@ -178,7 +179,7 @@ def test_an_item_stays_on_its_side_as_data_arrives(
         ordered = sorted(paths)
         hashes = np.array([path_hash(path) for path in ordered], dtype=np.uint64)
         masks = {name: rule_mask(rule, hashes) for name, rule in rules.items()}
-        assert (sum(mask.astype(int) for mask in masks.values()) == 1).all()
+        assert np.all(sum(mask.astype(int) for mask in masks.values()) == 1)
         return {
             path: next(name for name, mask in masks.items() if mask[index])
             for index, path in enumerate(ordered)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import stat
 import tomllib
 
@@ -59,6 +61,6 @@ async def test_a_revoked_or_damaged_token_is_replaced(sqlite_context: ServerCont
 def test_admin_is_named_after_who_runs_it(
     monkeypatch: pytest.MonkeyPatch, os_name: str, expected: str
 ) -> None:
-    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(bootstrap.getpass, "getuser", lambda: os_name)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(getpass, "getuser", lambda: os_name)
     assert bootstrap.first_admin_name() == expected

@@ -67,12 +67,14 @@ async def test_the_new_revision_answers_once_all_of_it_is_ready(served: Served) 
     old = await replicas(served)
     second = await served.deploy("digits/2", replicas=2)
     assert second.target.number == 2
-    assert (second.state, second.active.number) == (EndpointState.UPDATING, 1)
+    assert second.state is EndpointState.UPDATING
+    assert second.active is not None
+    assert second.active.number == 1
     assert second.message.endswith("revision 1 answers meanwhile")
     await served.make_ready(second, replicas=1)
     assert await replicas(served) == old
     await served.make_ready(second)
-    view = await served.until(lambda view: view.active.number == 2)
+    view = await served.until(lambda view: view.active is not None and view.active.number == 2)
     assert view.state is EndpointState.READY
     assert not set(await replicas(served)) & set(old)
     await served.platform.until_ended(first.target.workload_id)
@@ -171,7 +173,7 @@ async def test_what_can_not_be_deployed(served: Served) -> None:
         ({"resources": {"cpus": 1}}, InvalidInput),
     ):
         with pytest.raises(error):
-            await served.deploy(**changes)  # type: ignore[arg-type]
+            await served.deploy(**changes)
     with pytest.raises(NotFound):
         await served.get()
 

@@ -297,16 +297,16 @@ async def test_what_can_not_be_registered(
     state = sqlite_people.context.paths.state_dir
     (tmp_path / "link").symlink_to(state)
     (tmp_path / "file").write_text("")
-    path = {
+    places: dict[str, Path | str] = {
         "state": state / "volumes",
         "above": state.parent,
         "link": tmp_path / "link",
         "missing": tmp_path / "none",
         "file": tmp_path / "file",
         "relative": "data",
-    }[what]
+    }
     with pytest.raises(InvalidInput):
-        await register(sqlite_people, path)
+        await register(sqlite_people, places[what])
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,8 @@ def test_inputs(mlflow: Any, unique: str) -> None:
 def test_log_register_and_load_a_model(mlflow: Any, unique: str) -> None:
     pytest.importorskip("pandas", reason="mlflow.pyfunc needs it")
 
-    class Double(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-        def predict(self, context, model_input):  # type: ignore[no-untyped-def]
+    class Double(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def predict(self, context: Any, model_input: Any) -> Any:
             return [2 * item for item in model_input]
 
     mlflow.set_experiment(unique)

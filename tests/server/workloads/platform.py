@@ -13,7 +13,12 @@ from sqlalchemy import func, select
 from madang.core.resources import Resources
 from madang.core.states import WorkloadKind, WorkloadState
 from madang.server.cluster import service as cluster
-from madang.server.cluster.protocol import DeviceInventory, NodeInventory
+from madang.server.cluster.protocol import (
+    DeviceInventory,
+    NodeInventory,
+    NodeOrders,
+    NodeReport,
+)
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads import controller, service
@@ -45,7 +50,7 @@ class Platform:
     def agent(self, name: str, **size: int) -> FakeAgent:
         """A further node; it is known once its agent has stepped."""
 
-        async def sync(report):  # type: ignore[no-untyped-def]
+        async def sync(report: NodeReport) -> NodeOrders:
             return await cluster.sync(self.context, name, report)
 
         agent = FakeAgent(sync, inventory(**size))

@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ from madang.server.workloads.view import ClusterView
 from tests.conftest import make_context, make_people
 from tests.server.workloads.platform import Platform
 
-ENDS = (
+ENDS: tuple[tuple[str, int | None, dict[str, Any]], ...] = (
     ("completed", 0, {}),
     ("exit_code", 1, {"exit_code": 1}),
     ("signal", 137, {"signal": "SIGKILL"}),

@@ -14,7 +14,7 @@ from madang.server.cluster import nodes
 from madang.server.workloads import service
 from madang.server.workloads.spec import RetryPolicy
 from tests.conftest import People
-from tests.server.workloads.platform import platform_of
+from tests.server.workloads.platform import Platform, platform_of
 
 SIGKILLED = ("signal", 137, {"signal": "SIGKILL"})
 
@@ -185,7 +185,7 @@ async def test_draining_moves_a_job_without_using_up_a_retry(people: People) -> 
         row = await platform.until(job, lambda row: row.attempt == 2)
         assert (row.state, row.retries) == (WorkloadState.PENDING, 0)
         row = await platform.until(
-            job, lambda row: bool(row.reason) and row.reason["code"] == "nodes_closed"
+            job, lambda row: (row.reason or {}).get("code") == "nodes_closed"
         )
         await nodes.cordon_node(platform.context, admin, "a", closed=False)
         await platform.until_state(job, WorkloadState.RUNNING)
@@ -207,7 +207,7 @@ async def test_a_wish_with_another_reason_is_kept(sqlite_people: People) -> None
         assert (row.state, row.reason) == (WorkloadState.FAILED, reason.to_json())
 
 
-async def _until_apps(platform, workload_id: str, count: int) -> None:  # type: ignore[no-untyped-def]
+async def _until_apps(platform: Platform, workload_id: str, count: int) -> None:
     for _ in range(500):
         async with platform.context.db.read() as session:
             apps = await service.live_apps(session, workload_id)
@@ -217,7 +217,7 @@ async def _until_apps(platform, workload_id: str, count: int) -> None:  # type: 
     raise AssertionError(f"{len(apps)} apps, not {count}")
 
 
-async def _until_replaced(platform, workload_id: str, task_id: str) -> None:  # type: ignore[no-untyped-def]
+async def _until_replaced(platform: Platform, workload_id: str, task_id: str) -> None:
     for _ in range(500):
         tasks = await platform.tasks(workload_id)
         live = [task for task in tasks if task.state == TaskState.RUNNING]

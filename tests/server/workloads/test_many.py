@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import time
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import insert
 
@@ -13,7 +14,7 @@ from madang.core.ids import new_id
 from madang.core.states import WorkloadState
 from madang.server.context import ServerContext
 from madang.server.workloads.queues import resolve_queue
-from madang.server.workloads.spec import RetryPolicy
+from madang.server.workloads.spec import RetryPolicy, WorkloadSpec
 from madang.server.workloads.tables import WorkloadRow
 from tests.conftest import People
 from tests.server.workloads.platform import platform_of
@@ -47,7 +48,7 @@ async def test_a_page_of_very_many_jobs_is_quick(people: People) -> None:
     """Each filter is answered from an index: the figure (50 ms at the median with 100,000 jobs)
     is measured by the benchmark, this catches a scan."""
     await _fill(people, 20_000)
-    queries: list[dict[str, object]] = [
+    queries: list[dict[str, Any]] = [
         {},
         {"project": "vision"},
         {"state": "running"},
@@ -83,7 +84,7 @@ async def test_filters_show_what_they_say(people: People) -> None:
         second = await platform.submit("true", name="eval-dogs", priority=5)
     async with people.client("member") as member:
 
-        async def ids(**params: object) -> list[str]:
+        async def ids(**params: Any) -> list[str]:
             answer = await member.get("/api/v1/jobs", params=params)
             assert answer.status_code == 200, answer.text
             return [job["id"] for job in answer.json()["items"]]
@@ -136,6 +137,6 @@ async def _fill(people: People, count: int) -> None:
             await session.execute(insert(WorkloadRow), rows[position : position + 2000])
 
 
-async def _spec(people: People):  # type: ignore[no-untyped-def]
+async def _spec(people: People) -> WorkloadSpec:
     async with platform_of(people) as platform:
         return platform.spec("python", "train.py")

@@ -52,9 +52,7 @@ async def check_leases(context: ServerContext) -> None:
     """Mark nodes as lost, and give up their tasks that are to run elsewhere."""
     async with context.db.read() as session:
         expired = list(
-            await session.scalars(
-                select(NodeRow.id).where(NodeRow.lease_expires_at < from_now(0))
-            )
+            await session.scalars(select(NodeRow.id).where(NodeRow.lease_expires_at < from_now(0)))
         )
     for node_id in expired:
         await _mark_lost(context, node_id)

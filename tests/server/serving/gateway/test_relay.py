@@ -339,10 +339,10 @@ async def test_the_portal_may_use_endpoints_other_origins_may_not(
             assert answer.status == status
             allowed = answer.headers.get("Access-Control-Allow-Origin")
             assert allowed == (origin if status == 204 else None)
-    origin = {"Origin": "http://localhost:8642"}
-    async with browser.get(world.url(INFER), headers=AUTHORIZATION | origin) as answer:
+    ours = {"Origin": "http://localhost:8642"}
+    async with browser.get(world.url(INFER), headers=AUTHORIZATION | ours) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:8642"
-    async with browser.get(world.url(INFER), headers=origin) as answer:
+    async with browser.get(world.url(INFER), headers=ours) as answer:
         assert answer.status == 401, "an error can be read by the page, too"
         assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:8642"
 

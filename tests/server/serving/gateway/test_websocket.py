@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import aiohttp
 import pytest
@@ -106,7 +107,7 @@ async def test_a_slow_reader_does_not_fill_the_gateway(chat: World) -> None:
     async with raw_connection(chat.port) as (reader, writer):
         writer.write(handshake(PATH))
         assert b"101" in await reader.readline()
-        writer.transport.pause_reading()
+        cast(asyncio.Transport, writer.transport).pause_reading()
         await asyncio.wait_for(stalled.wait(), 20)
     assert sent < 32 * 2**20
 
