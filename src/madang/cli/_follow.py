@@ -12,14 +12,24 @@ if TYPE_CHECKING:
 DETACHED = 130
 
 
-def follow_job(client: Client, job: Job, *, quiet: bool = False, log: TextIO | None = None) -> int:
+def follow_job(
+    client: Client,
+    job: Job,
+    *,
+    quiet: bool = False,
+    log: TextIO | None = None,
+    rank: int | None = None,
+    attempt: int | None = None,
+    tail_bytes: int | None = None,
+) -> int:
     """Print what the job writes until it has ended; the exit code to leave with.
 
     Ctrl-C leaves the job running and says how to go on.
     """
-    screen = Screen(job, quiet=quiet, log=log or sys.stdout)
+    several = job.replicas_max > 1 and rank is None
+    screen = Screen(job, several=several, quiet=quiet, log=log or sys.stdout)
     try:
-        for item in client.jobs.follow(job.id):
+        for item in client.jobs.follow(job.id, rank=rank, attempt=attempt, tail_bytes=tail_bytes):
             screen.show(item)
     except KeyboardInterrupt:
         screen.finish_line()
@@ -43,13 +53,13 @@ def exit_code_of(change: StateChange | None) -> int:
 
 
 class Screen:
-    """Prints the pieces; with several processes each line says whose it is."""
+    """Prints the pieces; with `several` processes each line says whose it is."""
 
-    def __init__(self, job: Job, *, quiet: bool, log: TextIO) -> None:
+    def __init__(self, job: Job, *, several: bool, quiet: bool, log: TextIO) -> None:
         self._job = job
         self._quiet = quiet
         self._log = log
-        self._several = job.replicas_max > 1
+        self._several = several
         self._partial: dict[str, str] = {}
         self._ranks: dict[str, int] = {}
         self._at_line_start = True

@@ -195,16 +195,22 @@ def show_logs(
         int | None, typer.Option(min=0, help="Of this process; with -f all, else the first.")
     ] = None,
     attempt: Annotated[int | None, typer.Option(min=1, help="Of this attempt.")] = None,
-    tail: Annotated[int | None, typer.Option(min=1, help="Only the last lines.")] = None,
+    tail: Annotated[
+        int | None, typer.Option(min=1, help="Only the last lines (with -f: about).")
+    ] = None,
 ) -> None:
     """Print a job's log."""
+    size = None if tail is None else min(tail * _TAIL_BYTES_A_LINE, _MOST_TAIL_BYTES)
     with connect() as client:
         if follow:
             from madang.cli._follow import follow_job
 
-            raise typer.Exit(follow_job(client, client.jobs.get(job).job, quiet=True))
+            found = client.jobs.get(job).job
+            exit_code = follow_job(
+                client, found, quiet=True, rank=rank, attempt=attempt, tail_bytes=size
+            )
+            raise typer.Exit(exit_code)
         if tail is not None:
-            size = min(tail * _TAIL_BYTES_A_LINE, _MOST_TAIL_BYTES)
             part = client.jobs.log(job, rank=rank or 0, attempt=attempt, tail_bytes=size)
             sys.stdout.write("".join(part.text.splitlines(keepends=True)[-tail:]))
             return

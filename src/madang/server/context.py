@@ -52,7 +52,8 @@ class ServerContext:
     environment_users: EnvironmentUsers = _no_environment_users
     """What keeps an environment from being removed; control sets it."""
     parts: dict[str, Any] = field(default_factory=dict)
-    """What a domain keeps in this process only, under its own name: caches, writers."""
+    """What a domain keeps in this process only, under its own name: caches, writers, connections.
+    What has an `aclose` is closed with the context."""
     draining: bool = False
     """Set when everything is being stopped: no new work is taken."""
     passwords: Passwords = field(default_factory=Passwords)
@@ -74,5 +75,8 @@ class ServerContext:
         return cls(settings, paths, db, telemetry, clock=clock or SystemClock())
 
     async def close(self) -> None:
+        for part in self.parts.values():
+            if hasattr(part, "aclose"):
+                await part.aclose()
         await self.db.close()
         await self.telemetry.close()
