@@ -31,6 +31,12 @@ from madang.server.identity.tokens import issue_token, load_principal
 from tests.postgres import PostgresServer, find_postgres
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in the browser come last: Playwright keeps an event loop in the main thread, beside
+    which no other test could run one of its own."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     binaries = find_postgres()
