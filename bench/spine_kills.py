@@ -67,7 +67,8 @@ def kills() -> Sequence[Figure]:
             while len(running) < AT_ONCE:
                 running.append(_begin(client, chance, ended + len(running)))
             time.sleep(chance.uniform(0, 0.3))
-            killed[_kill_one(platform, chance)] += 1
+            if kind := _kill_one(platform, chance):
+                killed[kind] += 1
             still = []
             for one in running:
                 if _patient(partial(client.jobs.get, one.job_id)).job.state.ended:
@@ -109,20 +110,20 @@ def _submit_once(client: Client, name: str, numbers: int, code: int) -> str:
 
 
 def _kill_one(platform: Platform, chance: random.Random) -> str:
-    """Kill -9 one process of a kind chosen by chance; the kind that it was."""
+    """Kill -9 one process of a kind chosen by chance; the kind that it was, empty when there is
+    none: it is being started again, or all jobs have ended."""
     kind = chance.choice([*SERVERS, "shim"])
-    while True:
-        if kind == "shim":
-            candidates = platform.shims()
-        else:
-            candidates = [p for name, p in platform.processes().items() if name == kind]
-        if candidates:
-            try:
-                chance.choice(candidates).send_signal(signal.SIGKILL)
-                return kind
-            except psutil.NoSuchProcess:
-                continue
-        time.sleep(0.05)  # it is being started again, or no job runs yet
+    if kind == "shim":
+        candidates = platform.shims()
+    else:
+        candidates = [p for name, p in platform.processes().items() if name == kind]
+    if not candidates:
+        return ""
+    try:
+        chance.choice(candidates).send_signal(signal.SIGKILL)
+    except psutil.NoSuchProcess:
+        return ""
+    return kind
 
 
 def _disagreements(client: Client, counts: Path, one: Counting) -> list[str]:
