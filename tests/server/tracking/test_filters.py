@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import time
 from typing import Any
 
 import pytest
@@ -65,11 +66,27 @@ def test_parse(text: str, clauses: list[Clause]) -> None:
         "'a' = 'a'",
         "metrics.x < 1; drop table runs",
         " and ".join(["metrics.x < 1"] * 51),
+        "params.x = '" + "a" * 10_000 + "'",
     ],
 )
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_filter(text)
+
+
+@pytest.mark.parametrize("part", ["1", "1.", "a.", "a/", "+1", "`", " "])
+def test_no_filter_is_slow_to_read(part: str) -> None:
+    """Each token is read in time that grows with its length, not with its square."""
+    started = time.process_time()
+    for text in (part * (9_000 // len(part)), f"metrics.x < {part * (9_000 // len(part))}x"):
+        with contextlib.suppress(InvalidInput):
+            parse_filter(text)
+    assert time.process_time() - started < 0.1
+
+
+def test_long_orders_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="too long"):
+        parse_order("metrics." + "x" * 10_000)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ from madang.core.errors import InvalidInput
 from madang.server.tracking.sql import like
 
 MAX_CLAUSES = 50
+MAX_TEXT_LENGTH = 10_000
+"""Of a filter, and of an order_by clause."""
 NUMBER_COMPARATORS = {">", ">=", "!=", "=", "<", "<="}
 TEXT_COMPARATORS = {"=", "!=", "LIKE", "ILIKE"}
 LIST_COMPARATORS = {"IN", "NOT IN"}
@@ -49,7 +51,7 @@ _INT64 = 2**63
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<string>'[^']*'|"[^"]*")
-      | (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])
+      | (?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])
       | (?P<name>[A-Za-z_][\w\-/]*(?:\.(?:[\w\-/]+|`[^`]+`|"[^"]+"))*|`[^`]+`)
       | (?P<operator>!=|>=|<=|=|<|>)
       | (?P<mark>[(),])
@@ -204,6 +206,12 @@ def parse_order(text: str) -> tuple[str, str, bool]:
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidInput(
+            f"a filter or order of {len(text)} characters is too long, the limit is "
+            f"{MAX_TEXT_LENGTH}",
+            field="filter",
+        )
     found = []
     position, text = 0, text.strip()
     while position < len(text):
