@@ -65,7 +65,9 @@ def main() -> None:
     from madang.core.errors import MadangError
 
     try:
-        app(standalone_mode=False)
+        # Without standalone mode `typer.Exit` may come back as the code that it carries.
+        result = app(standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
     except MadangError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:
@@ -74,6 +76,9 @@ def main() -> None:
         sys.exit(141)  # the reader of our output went away, e.g. `| head`
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
+    except typer.Abort:
+        print("Not confirmed: nothing was done. Answer y, or use --yes.", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
             error.show()
