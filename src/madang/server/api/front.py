@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 PORTAL_MODULE = "madang.server.portal.app"
 
+_LOAD_AFTER_S = 0.5
+"""Who waits for the API to be there comes first."""
+
 
 class Front:
     """Sends a request to the API when its path begins like one of the API's, else to the portal.
@@ -60,6 +63,7 @@ class Front:
             await self._portal.close()
 
     async def _load(self) -> None:
+        await asyncio.sleep(_LOAD_AFTER_S)
         try:
             await self._portal.load()
         except Exception as error:
