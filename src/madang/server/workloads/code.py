@@ -7,23 +7,33 @@ outside, and nothing in it is run here.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import io
 import os
 import re
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
+from typing import IO, cast
 
 from madang.core.errors import InvalidInput, LimitExceeded, NotFound
 from madang.core.ids import random_word
 from madang.core.resources import format_bytes
 from madang.server.context import ServerContext
+from madang.server.tars import SafeTarInfo
 from madang.server.workloads.places import task_data
 
 MAX_TAR_BYTES = 32 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_FILES = 10_000
+MAX_DEPTH = 64
+
+_MAX_STREAM_BYTES = MAX_UNPACKED_BYTES + MAX_FILES * 4 * tarfile.BLOCKSIZE
+"""Of the tar once it is no longer compressed: what is in it, and its headers."""
+
+_GZIP_MARK = b"\x1f\x8b"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -77,20 +87,47 @@ def _store(folder: Path, tar: bytes) -> str:
 
 
 def _unpack(tar: bytes, target: Path) -> None:
+    source: IO[bytes] = io.BytesIO(tar)
     try:
-        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        if tar.startswith(_GZIP_MARK):
+            source = cast(IO[bytes], _Limited(gzip.GzipFile(fileobj=source)))
+        with tarfile.open(fileobj=source, mode="r|", tarinfo=SafeTarInfo) as archive:
             size = 0
             for number, member in enumerate(archive, start=1):
                 size += member.size
-                if number > MAX_FILES or size > MAX_UNPACKED_BYTES:
-                    raise LimitExceeded(
-                        f"this code has more than {MAX_FILES} files or "
-                        f"{format_bytes(MAX_UNPACKED_BYTES)}",
-                        hint="Put data into a folder and mount it.",
-                    )
+                deep = member.name.count("/") > MAX_DEPTH
+                if number > MAX_FILES or deep or size > MAX_UNPACKED_BYTES:
+                    raise _too_much()
                 _unpack_member(archive, member, target)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InvalidInput(f"this is not a tar that can be unpacked: {error}") from None
+        while source.read(2**20):  # to the end, where gzip has its checksum
+            pass
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise InvalidInput(
+            f"this is not a tar, plain or gzip, that can be unpacked: {error}"
+        ) from None
+
+
+class _Limited:
+    """A stream that ends with LimitExceeded where a bundle has to have ended."""
+
+    def __init__(self, source: gzip.GzipFile) -> None:
+        self._source = source
+        self._left = _MAX_STREAM_BYTES
+
+    def read(self, size: int) -> bytes:
+        found = self._source.read(size)
+        self._left -= len(found)
+        if self._left < 0:
+            raise _too_much()
+        return found
+
+
+def _too_much() -> LimitExceeded:
+    return LimitExceeded(
+        f"this code has more than {MAX_FILES} files or {format_bytes(MAX_UNPACKED_BYTES)}, or "
+        f"folders nested {MAX_DEPTH} deep",
+        hint="Put data into a folder and mount it.",
+    )
 
 
 def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
