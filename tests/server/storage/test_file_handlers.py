@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from madang.server.storage import archives
 from tests.server.storage.conftest import Files
 
 NASTY_NAMES = [
@@ -293,6 +294,21 @@ async def test_an_archive_that_is_cut_leaves_nothing(files: Files) -> None:
             answer = await client.put("/?extract=tar", content=whole[:length])
             assert answer.status_code == 422, length
     assert list(files.root.iterdir()) == []
+
+
+async def test_a_tar_with_a_large_header_or_too_many_members_is_refused(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, 2 * 2**20
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
+    async with files.client() as client:
+        large = await client.put("/?extract=tar", content=header.tobuf() + bytes(header.size))
+        many = await client.put("/?extract=tar", content=tar_of(dict.fromkeys("abcd", b"")))
+        few = await client.put("/?extract=tar", content=tar_of(dict.fromkeys("abc", b"")))
+    assert (large.status_code, many.status_code, few.status_code) == (413, 413, 201)
+    assert "extended headers" in large.json()["title"]
+    assert "more than 3 files" in many.json()["title"]
 
 
 async def test_a_tar_can_not_write_through_a_link(files: Files, tmp_path: Any) -> None:

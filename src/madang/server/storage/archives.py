@@ -21,6 +21,11 @@ from madang.server.storage.granted import SERVICE_NAME
 from madang.server.storage.paths import DIRECTORY, translated
 from madang.server.storage.place import STAGING, Place
 from madang.server.storage.sync import sync_file_system
+from madang.server.tars import SafeTarInfo
+
+MAX_MEMBERS = 1_000_000
+MAX_NAMES_BYTES = 2**28
+"""Of one archive: what is unpacked is remembered until all of it is there."""
 
 _COPY_BYTES = 2**18
 
@@ -89,12 +94,13 @@ class _Member:
 
 def _unpack(source: IO[bytes], slot: int, target: bytes, quota_left: int | None) -> list[_Member]:
     members: list[_Member] = []
-    total = 0
+    total = names = 0
     tail = _Tail(source)
     try:
         with tarfile.open(
             fileobj=cast(IO[bytes], tail),  # it has the one method that is used
             mode="r|",
+            tarinfo=SafeTarInfo,
             encoding="utf-8",
             errors="surrogateescape",
         ) as archive:
@@ -103,6 +109,13 @@ def _unpack(source: IO[bytes], slot: int, target: bytes, quota_left: int | None)
                 if member is None:
                     continue
                 total += member.size
+                names += len(member.path) + len(member.link)
+                if len(members) >= MAX_MEMBERS or names > MAX_NAMES_BYTES:
+                    raise LimitExceeded(
+                        f"the archive holds more than {MAX_MEMBERS} files, folders and links, or "
+                        f"names of more than {format_bytes(MAX_NAMES_BYTES)}",
+                        hint="Send it as several archives.",
+                    )
                 if quota_left is not None and total > quota_left:
                     raise LimitExceeded(
                         f"the folder's quota leaves room for {format_bytes(quota_left)}, "
