@@ -30,6 +30,7 @@ from madang.server.api import (
     users,
     volumes,
 )
+from madang.server.api.body_limit import BodyLimit
 from madang.server.api.docs_page import add_docs_page
 from madang.server.api.errors import install_error_handlers
 from madang.server.api.openapi import DeclaredRoute, describe_permissions, routes_of
@@ -77,6 +78,7 @@ def create_app(context: ServerContext) -> FastAPI:
     """The application over `context`; who calls it starts the controllers and closes both."""
     app = FastAPI(title="Madang", version=madang.__version__, docs_url=None, redoc_url=None)
     app.state.context = context
+    app.add_middleware(BodyLimit)
     app.add_middleware(Protection, settings=context.settings)
     install_error_handlers(app)
     for router in ROUTERS:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from madang.server.api.app import api_roots
+from madang.server.api.body_limit import BodyLimit
 from madang.server.api.protection import Protection
 from madang.server.context import ServerContext
 
@@ -41,7 +42,7 @@ class Front:
             pages = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
             pages.state.context = context
             self._portal = import_module(PORTAL_MODULE).mount(pages, context)
-            self._pages = Protection(pages, context.settings)
+            self._pages = Protection(BodyLimit(pages), context.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wanted = scope["type"] == "lifespan" or first_segment(scope["path"]) in self._api_roots
