@@ -18,6 +18,7 @@ from madang.server.cluster.agent import Agent
 from madang.server.cluster.agent.control import ControlClient
 from madang.server.cluster.protocol import DeviceShare, Mount, NodeInventory
 from madang.server.cluster.sandbox import BwrapSandbox
+from madang.server.cluster.shim import records
 from madang.testing.agents import AgentContract, FakeAgent, FakeControl, task_spec
 from tests.server.cluster.conftest import Node, boxed
 
@@ -67,6 +68,50 @@ async def test_the_environment_is_the_tasks_alone(
     }
     assert variables["MADANG_API_URL"].startswith("http://127.0.0.1:")
     assert not variables["MADANG_API_URL"].endswith("%")
+
+
+@pytest.mark.parametrize("sandbox", ["none", pytest.param("bwrap", marks=pytest.mark.root)])
+async def test_only_the_command_sees_the_tasks_variables(node: Node, sandbox: str) -> None:
+    """Not the keeper, the sandbox or setpriv, which are root: the loader of each program complains
+    of what it can't preload."""
+    make = boxed if sandbox == "bwrap" else task_spec
+    variables = {"LD_PRELOAD": "/no/such.so", "MARK": "treasure"}
+    spec = make("task-1", "sleep", "60", environment_variables=variables)
+    await node.control.run(spec)
+    await node.until_log("task-1", "/no/such.so")
+    status = records.read_status(str(node.folder("task-1")))
+    keeper = records.read_json(str(node.folder("task-1")), records.CHILD)["pid"]
+    for pid in filter(None, (keeper, status.get("child-pid"))):
+        assert b"treasure" not in Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"treasure" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    await node.control.stop("task-1")
+    await node.control.until_exited("task-1")
+    assert node.log("task-1").count("/no/such.so") == 1
+
+
+@pytest.mark.parametrize("sandbox", ["none", pytest.param("bwrap", marks=pytest.mark.root)])
+async def test_any_value_arrives_as_it_is(node: Node, sandbox: str) -> None:
+    make = boxed if sandbox == "bwrap" else task_spec
+    odd = {
+        "QUOTES": 'it\'s "$HOME" `id` $(id) \\',
+        "LINES": "a\n\nexport B=1\n",
+        "UNICODE": "Mädang \U0001f680",
+        "EMPTY": "",
+        "IFS": "/",
+        "LONG": "x" * 100_000,
+    }
+    code = f"import os; print({{name: os.environ[name] for name in {list(odd)}}} == {odd!r})"
+    await node.run(make("task-1", "python", "-c", code, environment_variables=odd))
+    assert node.log("task-1") == "True\n"
+
+
+@pytest.mark.root
+async def test_the_file_of_the_variables_is_the_users_alone(node: Node) -> None:
+    script = "stat -c '%a %u' /run/task/environment; echo x >> /run/task/environment"
+    await node.run(boxed("task-1", "sh", "-c", script, environment_variables={"MARK": "1"}))
+    first, second = node.log("task-1").splitlines()
+    assert first == "400 20001"
+    assert "environment" in second
 
 
 @pytest.mark.root

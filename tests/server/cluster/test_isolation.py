@@ -5,6 +5,7 @@ The second half keeps the first honest: an attack that could never work proves n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -66,7 +67,9 @@ def as_root(command: list[str]) -> list[str]:
     # Without capabilities even root can't enter the user's home: stay in the root folder.
     script, home = command[shell : shell + 4], command[shell + 4]
     assert home == "/home/juno"
-    return [*command[:at], *script, "/", *command[shell + 5 :]]
+    # Nor read the file of the task's variables, which is the user's alone.
+    path = ["/usr/bin/env", f"PATH={sys.base_prefix}/bin:/usr/bin:/bin"]
+    return [*command[:at], *path, *script, "/", "/dev/null", *command[shell + 6 :]]
 
 
 @dataclass(frozen=True)

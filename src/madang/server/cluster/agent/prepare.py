@@ -92,6 +92,7 @@ class Preparer:
             "argv": sandbox.command(task),
             "exit_code_key": "exit-code" if sandbox.reports_exit_code else "keeper-code",
             "env": self._environment_variables(spec, sandbox, scratch),
+            "environment_file": str(scratch / "run" / "environment"),
             "relay_placeholder": RELAY_PLACEHOLDER,
             "seccomp": seccomp,
             "uid": spec.user.uid,

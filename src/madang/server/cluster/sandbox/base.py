@@ -13,12 +13,15 @@ SHELL = "/bin/sh"
 INNER_SCRIPT = """\
 umask 007
 cd -- "$1" 2>/dev/null || { echo '{"no_directory": true}' >&5; exit 126; }
-shift
+. "$2"
+shift 2
 command -v -- "$1" >/dev/null 2>&1 || { echo '{"missing": true}' >&5; exit 127; }
 echo '{"started": true}' >&5
 exec "$@" </dev/null 5>&-"""
 """The last step before the user's command, already under her uid: it tells the shim, on
-descriptor 5, what an exit status alone could not: whether the command was started at all."""
+descriptor 5, what an exit status alone could not: whether the command was started at all. The
+task's environment variables begin here (the second argument is the file that sets them): loaders
+and shells obey some of them, which nothing that still is root may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Places:
     @property
     def report_socket(self) -> str:
         return f"{self.run}/report.sock"
+
+    @property
+    def environment_file(self) -> str:
+        return f"{self.run}/environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +97,9 @@ class Sandbox(ABC):
         return True
 
 
-def inner_command(task: SandboxTask, working_directory: str) -> list[str]:
-    return [SHELL, "-c", INNER_SCRIPT, "sh", working_directory, *task.spec.command]
+def inner_command(task: SandboxTask, places: Places, working_directory: str) -> list[str]:
+    arguments = [working_directory, places.environment_file, *task.spec.command]
+    return [SHELL, "-c", INNER_SCRIPT, "sh", *arguments]
 
 
 def become_user(spec: TaskSpec) -> list[str]:

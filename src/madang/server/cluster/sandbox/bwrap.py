@@ -84,7 +84,7 @@ class BwrapSandbox(Sandbox):
     def command(self, task: SandboxTask) -> list[str]:
         spec = task.spec
         places = self.places(spec, task.scratch)
-        inner = inner_command(task, spec.working_directory or places.home)
+        inner = inner_command(task, places, spec.working_directory or places.home)
         user = become_user(spec) if is_root() else []
         return [*self.arguments(task), "--", *user, *inner]
 

@@ -42,9 +42,10 @@ class NoSandbox(Sandbox):
 
     def command(self, task: SandboxTask) -> list[str]:
         spec = task.spec
-        directory = spec.working_directory or self.places(spec, task.scratch).home
+        places = self.places(spec, task.scratch)
+        directory = spec.working_directory or places.home
         prefix = become_user(spec) if is_root() else []
-        return [*prefix, *inner_command(task, directory)]
+        return [*prefix, *inner_command(task, places, directory)]
 
     def isolation(self) -> dict[str, str]:
         return {"sandbox": "none", "network": "shared-network"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import socket
 import time
 
@@ -21,6 +22,13 @@ SECCOMP_FD = 4
 """Where it reads the system call filter from."""
 
 _CLEAR_OF_THE_CHILD = 100
+
+_KEEPER_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
+"""All that the keeper, the sandbox and whatever else runs before the user's uid ever see. The
+task's own variables (LD_PRELOAD, ENV…) would make them run the user's code as root."""
 
 _KEEPER_SCRIPT = """\
 ended=$1 groups=$2
@@ -96,7 +104,24 @@ def open_output_pipe(folder: str) -> int:
     return descriptor
 
 
-def start(folder: str, plan: dict[str, Any], env: dict[str, str], reports: socket.socket) -> int:
+def write_environment(path: str, env: dict[str, str], uid: int, gid: int) -> None:
+    """Leave the task's variables where the last step before its command, which runs under its
+    uid, reads them. Its folder is not the user's to write."""
+    # A variable that the shell keeps for itself is refused; `command` makes that no end of it.
+    lines = [f"command export {name}={shlex.quote(value)}\n" for name, value in env.items()]
+    for name, value in env.items():
+        if not (name.isascii() and name.isidentifier()) or "\0" in value:
+            raise ValueError(f"the environment variable {name!r} can't be set")
+    if os.path.lexists(path):
+        os.unlink(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o400), "wb") as file:
+        file.write(os.fsencode("".join(lines)))
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), uid, gid)
+
+
+def start(folder: str, plan: dict[str, Any], reports: socket.socket) -> int:
     """Fork and execute the plan's command; returns its pid.
 
     The child writes down who it is before it becomes the command, holding a lock meanwhile:
@@ -106,14 +131,12 @@ def start(folder: str, plan: dict[str, Any], env: dict[str, str], reports: socke
     assert lock is not None
     pid = os.fork()
     if pid == 0:
-        _become(folder, plan, env, reports)
+        _become(folder, plan, reports)
     os.close(lock)
     return pid
 
 
-def _become(
-    folder: str, plan: dict[str, Any], env: dict[str, str], reports: socket.socket
-) -> NoReturn:
+def _become(folder: str, plan: dict[str, Any], reports: socket.socket) -> NoReturn:
     status = -1
     try:
         status = _status_file(folder)
@@ -138,7 +161,7 @@ def _become(
         groups = sorted(set(plan["cgroups"].values()))
         ended = os.path.join(folder, records.ENDED)
         keeper = ["/bin/sh", "-c", _KEEPER_SCRIPT, "keeper", ended, str(len(groups)), *groups]
-        os.execve("/bin/sh", [*keeper, *plan["argv"]], env)
+        os.execve("/bin/sh", [*keeper, *plan["argv"]], _KEEPER_ENVIRONMENT)
     except BaseException as error:
         text = b'{"error": %s}\n' % _json(f"{type(error).__name__}: {error}")
         os.write(status, text)

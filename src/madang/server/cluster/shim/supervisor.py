@@ -129,12 +129,13 @@ class Supervisor:
         self._open_log()
         self._open_relays(0)
         assert self._api is not None
-        self._launched = launch.mark_launched(self._folder, self._api.port)
         env = {
             name: value.replace(plan["relay_placeholder"], str(self._api.port))
             for name, value in plan["env"].items()
         }
-        self._child_pid = launch.start(self._folder, plan, env, receiver)
+        launch.write_environment(plan["environment_file"], env, uid, gid)
+        self._launched = launch.mark_launched(self._folder, self._api.port)
+        self._child_pid = launch.start(self._folder, plan, receiver)
         self._child = os.pidfd_open(self._child_pid)
         self._watch(receiver)
 
