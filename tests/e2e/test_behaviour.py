@@ -90,6 +90,16 @@ class TestLogin:
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(f"{portal.url}/jobs?state=failed")
 
+    @pytest.mark.parametrize(
+        "wanted", ["/%09/evil.test", "%5C%5Cevil.test", "http://[", "data:,x"]
+    )
+    def test_never_to_another_site(self, portal: PortalServer, page: Page, wanted: str) -> None:
+        link = portal.run(lambda: portal.login_link("member"))
+        page.goto(f"{portal.url}/login?next={wanted}&link={link}")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("heading", name="Welcome, member").wait_for()
+        assert page.url == f"{portal.url}/"
+
     def test_somebody_without_a_project_is_told_the_way(
         self, portal: PortalServer, page: Page
     ) -> None:

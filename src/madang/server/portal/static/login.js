@@ -5,9 +5,11 @@ const problem = document.getElementById("problem");
 const query = new URLSearchParams(location.search);
 
 function goOn() {
+  // Only ever to a page of this portal, whatever the address says and however browsers read it.
+  const base = location.origin;
   const next = query.get("next") || "/";
-  // Only ever to a page of this portal, whatever the address says.
-  location.assign(next.startsWith("/") && !next.startsWith("//") && !next.includes("\\") ? next : "/");
+  const url = URL.canParse(next, base) ? new URL(next, base) : new URL(base);
+  location.assign(url.origin === base ? url.href : "/");
 }
 
 async function logIn(path, body) {
