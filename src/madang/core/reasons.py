@@ -32,6 +32,7 @@ class ReasonCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     TIME_LIMIT = "time_limit"
     CANCELLED = "cancelled"
+    SHUTDOWN = "shutdown"
     SCALED_DOWN = "scaled_down"
     PEER_ENDED = "peer_ended"
     COMMAND_NOT_FOUND = "command_not_found"
@@ -65,6 +66,7 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.OUT_OF_MEMORY: "out of memory: limit {limit}; ask for more with --memory",
     ReasonCode.TIME_LIMIT: "was stopped at its time limit of {limit}",
     ReasonCode.CANCELLED: "was cancelled by {actor}",
+    ReasonCode.SHUTDOWN: "was stopped with the platform by {actor}",
     ReasonCode.SCALED_DOWN: "was stopped because fewer replicas are wanted",
     ReasonCode.PEER_ENDED: "was stopped because {peer} {cause}",
     ReasonCode.COMMAND_NOT_FOUND: "the command {command} was not found in {place}",

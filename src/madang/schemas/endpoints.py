@@ -23,6 +23,7 @@ class EndpointState(StrEnum):
     UPDATING = "updating"
     DEGRADED = "degraded"
     FAILED = "failed"
+    STOPPED = "stopped"
     DELETING = "deleting"
 
 

@@ -13,6 +13,7 @@ from madang.server.serving import controller, service
 from madang.server.serving.authorization import route_table
 from madang.server.serving.service import MODEL_TARGET, EndpointView
 from madang.server.tracking import models, runs, versions
+from madang.server.workloads.drain import stop_everything
 from madang.server.workloads.spec import WorkloadSpec
 from tests.conftest import People
 from tests.server.serving.conftest import Served
@@ -190,3 +191,13 @@ async def test_roles(served: Served) -> None:
     outsider = await people.principal("outsider")
     listed = await service.list_endpoints(served.context, outsider, limit=10, cursor=None)
     assert listed == []
+
+
+async def test_stopped_with_the_platform_is_no_failure(served: Served) -> None:
+    first = await served.deploy()
+    await served.make_ready(first)
+    await served.until_state(EndpointState.READY)
+    admin = await served.people.principal("admin")
+    await stop_everything(served.context, admin)
+    view = await served.until_state(EndpointState.STOPPED)
+    assert view.message.startswith("was stopped with the platform by admin; deploy it again")

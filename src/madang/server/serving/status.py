@@ -27,6 +27,8 @@ def describe(
         return EndpointState.DELETING, "is being deleted"
     serving = active if active is not None and active.replicas_ready else None
     if serving is None:
+        if target.state is WorkloadState.CANCELLED:
+            return EndpointState.STOPPED, f"{_why(target)}; deploy it again to have it answer"
         if target.state.ended:
             return EndpointState.FAILED, f"failed: {_why(target)}"
         return EndpointState.STARTING, _starting(target)

@@ -21,7 +21,7 @@ _LOST = frozenset({ReasonCode.NODE_LOST, ReasonCode.SUPERVISOR_LOST})
 _PLATFORMS_DOING = frozenset({ReasonCode.NODE_DRAINED, ReasonCode.PREEMPTED})
 """Ended for the platform's own sake: started again at once, and not counted as a retry."""
 _EXITED = frozenset({ReasonCode.EXIT_CODE, ReasonCode.SIGNAL})
-_WISHES = frozenset({ReasonCode.CANCELLED, ReasonCode.SCALED_DOWN})
+_WISHES = frozenset({ReasonCode.CANCELLED, ReasonCode.SHUTDOWN, ReasonCode.SCALED_DOWN})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from madang.core.permissions import Permission
+from madang.core.reasons import Reason, ReasonCode
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads.service import cancel
@@ -23,6 +24,7 @@ async def stop_everything(context: ServerContext, principal: Principal) -> int:
         live = list(
             await session.scalars(select(WorkloadRow.id).where(WorkloadRow.ended_at.is_(None)))
         )
+    reason = Reason(ReasonCode.SHUTDOWN, {"actor": principal.name})
     for workload_id in live:
-        await cancel(context, principal.name, workload_id)
+        await cancel(context, principal.name, workload_id, reason)
     return len(live)
