@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from madang.core.settings import Settings
-from madang.server.api.protection import allowed_hosts, is_our_host
+from madang.server.api.protection import Protection
+from madang.server.hosts import allowed_hosts, is_our_host
 from tests.conftest import People
 
 SETTINGS = Settings(state_dir=Path("/nowhere"), public_url="https://ml.example")
@@ -49,3 +51,41 @@ async def test_headers(sqlite_people: People) -> None:
             assert headers["referrer-policy"] == "same-origin"
             assert "default-src 'none'" in headers["content-security-policy"]
             assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 101),
+        ("http://127.0.0.1:8642", 101),
+        ("https://ml.example", 101),
+        ("http://127.0.0.1:8643", 403),
+        ("http://evil.test", 403),
+        ("https://ml.example.evil.test", 403),
+        ("null", 403),
+    ],
+)
+@pytest.mark.parametrize("kind", ["websocket", "http"])
+async def test_only_our_pages_hold_connections(origin: str | None, status: int, kind: str) -> None:
+    sent: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        sent.append(101)
+
+    async def send(message: Message) -> None:
+        if message["type"].endswith("response.start"):
+            sent.append(message["status"])
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is read")
+
+    headers = [(b"host", b"127.0.0.1:8642")]
+    headers += [(b"origin", origin.encode())] if origin else []
+    scope = {
+        "type": kind,
+        "path": "/_nicegui_ws/socket.io/",
+        "headers": headers,
+        "extensions": {"websocket.http.response": {}},
+    }
+    await Protection(app, SETTINGS)(scope, receive, send)
+    assert sent == [status]

@@ -7,8 +7,6 @@ addresses, which no rebinding can produce, are answered.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -16,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madang.core.settings import Settings
+from madang.server.hosts import allowed_hosts, is_our_host
 from madang.server.settings import gateway_url, portal_url
 
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -31,6 +30,7 @@ class Protection:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._hosts = allowed_hosts(settings)
+        self._portal_netloc = urlsplit(portal_url(settings)).netloc.lower()
         self._portal_policy = portal_policy(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +43,10 @@ class Protection:
             refusal = PlainTextResponse(
                 f"This is not {host[:200]!r}. If it should be, set public_url.\n", 421
             )
+            await refusal(scope, receive, send)
+            return
+        if _is_live(scope) and not self._is_our_page(headers, host):
+            refusal = PlainTextResponse("This page is not the portal's.\n", 403)
             await refusal(scope, receive, send)
             return
         if scope["type"] == "websocket":
@@ -62,6 +66,15 @@ class Protection:
         server = scope.get("server")
         return server is not None and server[1] is None
 
+    def _is_our_page(self, headers: dict[bytes, bytes], host: str) -> bool:
+        """Whether the page that asks, if one does, came from here."""
+        origin = headers.get(b"origin")
+        if origin is None:
+            return True
+        scheme, _, netloc = origin.decode("latin-1").lower().partition("://")
+        ours = (host.lower(), self._portal_netloc)
+        return scheme in ("http", "https") and netloc in ours
+
     def _protect(self, headers: MutableHeaders, path: str) -> None:
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("X-Frame-Options", "DENY")
@@ -76,6 +89,12 @@ class Protection:
         return _DOCS_POLICY if path.startswith("/docs") else self._portal_policy
 
 
+def _is_live(scope: Scope) -> bool:
+    """Whether it belongs to a page's connection, which any page could open: browsers send our
+    cookie along and let it read what comes."""
+    return scope["type"] == "websocket" or scope["path"].startswith("/_nicegui_ws/")
+
+
 def portal_policy(settings: Settings) -> str:
     """The portal's pages run inline code (NiceGUI compiles its templates in the browser), from
     nowhere but here, and talk to the gateway, where files are uploaded and downloaded."""
@@ -86,27 +105,3 @@ def portal_policy(settings: Settings) -> str:
         f"font-src 'self' data:; connect-src 'self' {gateway}; object-src 'none'; "
         "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
     )
-
-
-def allowed_hosts(settings: Settings) -> frozenset[str]:
-    names = {"localhost", settings.host, urlsplit(portal_url(settings)).hostname or ""}
-    if settings.host in ("0.0.0.0", "::"):
-        names |= {socket.gethostname(), socket.getfqdn()}
-    return frozenset(name.lower() for name in names if name)
-
-
-def is_our_host(header: str, allowed: frozenset[str]) -> bool:
-    """Whether a Host header (name and perhaps port) is one of ours, or a bare address."""
-    if "@" in header:
-        return False
-    try:
-        name = urlsplit(f"//{header}").hostname or ""
-    except ValueError:
-        return False
-    if name in allowed:
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
