@@ -92,7 +92,7 @@ class Protection:
 def _is_live(scope: Scope) -> bool:
     """Whether it belongs to a page's connection, which any page could open: browsers send our
     cookie along and let it read what comes."""
-    return scope["type"] == "websocket" or scope["path"].startswith("/_nicegui_ws/")
+    return scope["type"] == "websocket" or str(scope["path"]).startswith("/_nicegui_ws/")
 
 
 def portal_policy(settings: Settings) -> str:
