@@ -291,12 +291,12 @@ async def test_unknown_addresses_and_bad_targets(
 @pytest.mark.parametrize(
     "head",
     [
-        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n",
-        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n",
-        b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n",
-        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n",
-        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n",
-        b"GET %s HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n",
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n",
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n",
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: +3\r\n",
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length : 3\r\n",
+        b"GET %s HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n",
     ],
 )
 async def test_ambiguous_requests_are_refused(world: World, head: bytes) -> None:
@@ -307,7 +307,7 @@ async def test_ambiguous_requests_are_refused(world: World, head: bytes) -> None
         token = AUTHORIZATION["Authorization"].encode()
         writer.write(
             head % INFER.encode() + b"Authorization: " + token + b"\r\n\r\n"
-            b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+            b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
         status = await reader.readline()
     assert b" 400 " in status
@@ -319,7 +319,7 @@ async def test_an_upgrade_to_anything_else_is_not_passed_on(world: World) -> Non
     await world.until_routed(world.table(1))
     async with raw_connection(world.port) as (reader, writer):
         writer.write(
-            b"GET /apps/task-1/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+            b"GET /apps/task-1/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
             b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
             b"Authorization: Bearer mdt_alice\r\n\r\n"
         )
@@ -345,6 +345,15 @@ async def test_the_portal_may_use_endpoints_other_origins_may_not(
     async with browser.get(world.url(INFER), headers=ours) as answer:
         assert answer.status == 401, "an error can be read by the page, too"
         assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:8642"
+
+
+async def test_foreign_hosts_are_refused(world: World, browser: aiohttp.ClientSession) -> None:
+    await world.app(1)
+    await world.until_routed(world.table(1))
+    for host, status in (("evil.test:8643", 421), ("localhost:8643", 200), ("127.0.0.1", 200)):
+        headers = {**AUTHORIZATION, "Host": host}
+        async with browser.get(world.url(INFER), headers=headers) as answer:
+            assert answer.status == status
 
 
 def test_the_process_stays_small() -> None:

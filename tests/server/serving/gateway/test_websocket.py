@@ -143,7 +143,7 @@ async def test_what_is_sent_before_the_agreement_is_not_lost(chat: World) -> Non
 
 def handshake(path: str) -> bytes:
     return (
-        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         f"Authorization: {AUTHORIZATION['Authorization']}\r\n\r\n"
     ).encode()

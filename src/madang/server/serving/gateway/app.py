@@ -11,6 +11,7 @@ from aiohttp import web
 from madang.core.errors import MadangError, NotFound, Unavailable
 from madang.core.permissions import Permission
 from madang.core.settings import Settings
+from madang.server.hosts import allowed_hosts, is_our_host
 from madang.server.serving.gateway.auth import Authorize
 from madang.server.serving.gateway.control import Router
 from madang.server.serving.gateway.cors import (
@@ -54,6 +55,7 @@ class Gateway:
         self.websockets = Websockets()
         self._behind_proxy = settings.behind_proxy
         self._origins = portal_origins(settings)
+        self._hosts = allowed_hosts(settings)
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._answer_errors])
@@ -157,6 +159,9 @@ class Gateway:
 
     @web.middleware
     async def _answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not is_our_host(request.headers.get("Host", ""), self._hosts):
+            text = f"This is not {request.host[:200]!r}. If it should be, set gateway_url.\n"
+            return web.Response(status=421, text=text)
         is_preflight = request.method == "OPTIONS" and (
             "Access-Control-Request-Method" in request.headers
         )
