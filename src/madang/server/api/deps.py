@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Query, Request
 
-from madang.core.errors import Forbidden, Unauthenticated
+from madang.core.errors import Forbidden, InvalidInput, Unauthenticated
 from madang.core.permissions import Permission, scopes_allow
 from madang.schemas import Page
 from madang.server.context import ServerContext
@@ -20,6 +21,8 @@ from madang.server.identity.tokens import authenticate_token
 from madang.server.settings import portal_url
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_ID = re.compile(r"[a-z]+-[a-z0-9-]{1,64}|[0-9]{1,19}")
+"""What ids look like, numbers of events, experiments and model versions too."""
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
@@ -119,10 +122,26 @@ def paging(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Paging:
+    """Paging by ids. Raises InvalidInput for a cursor that can't be one."""
+    if cursor and not _ID.fullmatch(cursor):
+        raise InvalidInput(
+            f"{cursor!r} is not a cursor of this list",
+            field="cursor",
+            hint="Pass on next_cursor of the page before, or leave it out for the first page.",
+        )
+    return Paging(limit, cursor)
+
+
+def free_paging(
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Paging:
     return Paging(limit, cursor)
 
 
 PagingQuery = Annotated[Paging, Depends(paging)]
+FreePagingQuery = Annotated[Paging, Depends(free_paging)]
+"""For lists whose cursors are no ids; their use cases read and check them."""
 
 
 def page_of(

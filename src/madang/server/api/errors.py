@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +18,9 @@ from madang.core.errors import InvalidInput, MadangError, RateLimited, Unauthent
 log = structlog.get_logger()
 
 PROBLEM_JSON = "application/problem+json"
+
+_SECRET_FIELD = re.compile(r"password|token|link|secret|^new$|^current$", re.IGNORECASE)
+"""Fields whose values are never repeated: an answer may end up in a log or on a screen."""
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -44,8 +51,18 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    given = "" if first["type"] == "missing" else f" ({str(first.get('input'))[:80]!r} was given)"
+    given = "" if _is_secret(first) else f" ({str(first.get('input'))[:80]!r} was given)"
     return problem_response(InvalidInput(f"{field}: {first['msg']}{given}", field=field))
+
+
+def _is_secret(error: Mapping[str, Any]) -> bool:
+    """Whether the value must not be repeated: it may be a secret, or an object or text (what is
+    no JSON) that holds one."""
+    if error["type"] in ("missing", "json_invalid") or isinstance(error.get("input"), bytes):
+        return True
+    if isinstance(error.get("input"), dict | list) or error["loc"] == ("body",):
+        return True
+    return any(_SECRET_FIELD.search(str(part)) for part in error["loc"])
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ from madang.core.permissions import Permission
 from madang.core.resources import MILLI
 from madang.schemas import Page
 from madang.schemas.nodes import Node, NodeDetail, NodeDevice, NodeState, NodeTask
-from madang.server.api.deps import Actor, Context, PagingQuery, page_of, permit
+from madang.server.api.deps import Actor, Context, FreePagingQuery, page_of, permit
 from madang.server.cluster import nodes
 from madang.server.cluster.nodes import NodeUse, TaskOnNode
 from madang.server.cluster.tables import NodeRow
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/nodes", tags=["nodes"])
 async def list_nodes(
     context: Context,
     actor: Actor,
-    paging: PagingQuery,
+    paging: FreePagingQuery,
     name: Annotated[str | None, Query(description="A part of the name.")] = None,
 ) -> Page[Node]:
     """Nodes with their use, by name."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from madang.core.permissions import Permission
 from madang.schemas import Page
 from madang.schemas.runs import MetricValue, Run
-from madang.server.api.deps import Actor, Context, PagingQuery, page_of, permit
+from madang.server.api.deps import Actor, Context, FreePagingQuery, page_of, permit
 from madang.server.api.mlflow_base import read_token, write_token
 from madang.server.api.models import Project, time_of
 from madang.server.context import ServerContext
@@ -58,7 +58,7 @@ async def _runs(context: ServerContext, found: Sequence[runs.Run]) -> dict[str, 
 async def list_runs(
     context: Context,
     actor: Actor,
-    paging: PagingQuery,
+    paging: FreePagingQuery,
     project: Project = None,
     experiment: Annotated[str | None, Query(description="Name or id.")] = None,
     job: Annotated[str | None, Query(description="Id of the job that logged them.")] = None,
@@ -92,7 +92,7 @@ async def get_run(run: str, context: Context, actor: Actor) -> Run:
 
 @router.get("/{run}/metrics/{metric:path}", dependencies=[permit(Permission.TRACKING_READ)])
 async def metric_history(
-    run: str, metric: str, context: Context, actor: Actor, paging: PagingQuery
+    run: str, metric: str, context: Context, actor: Actor, paging: FreePagingQuery
 ) -> Page[MetricValue]:
     """All values of a metric, in the order of their times."""
     after = metrics.read_position(read_token(paging.cursor)) if paging.cursor else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sqlalchemy import select, tuple_
@@ -16,6 +17,8 @@ from madang.server.identity.tables import ProjectRow
 from madang.server.tracking import runs
 from madang.server.tracking.experiments import Experiment, with_tags
 from madang.server.tracking.tables import ExperimentRow, RunRow
+
+_RUN_ID = re.compile(r"[0-9a-zA-Z_-]{1,64}")
 
 
 async def project_names(session: AsyncSession, project_ids: Iterable[str]) -> dict[str, str]:
@@ -141,6 +144,6 @@ def _read_cursor(cursor: str) -> tuple[int, str]:
         number = int(start_ms)
     except ValueError:
         number = 2**63
-    if not -(2**63) <= number < 2**63 or "\0" in run_id:
+    if not -(2**63) <= number < 2**63 or not _RUN_ID.fullmatch(run_id):
         raise InvalidInput(f"{cursor!r} is not a cursor of this list", field="cursor")
     return number, run_id
