@@ -19,6 +19,7 @@ from madang.cli._output import (
 )
 
 if TYPE_CHECKING:
+    from madang.client import Client
     from madang.schemas.jobs import Job, JobDetail
 
 app = typer.Typer(help="Run things, watch them, end them.", no_args_is_help=True)
@@ -82,7 +83,6 @@ def run_job(
     Ctrl-C leaves it running.
     """
     from madang.cli import _job_options as options
-    from madang.cli._follow import follow_job
     from madang.schemas.jobs import JobCreate
 
     low, high = options.parse_replicas(replicas)
@@ -124,10 +124,7 @@ def run_job(
         if detach:
             print_item(job, as_json=as_json, lines=_created_lines(job))
             return
-        print(f"{job.name} ({job.id})", file=sys.stderr, flush=True)
-        exit_code = follow_job(client, job, log=sys.stderr if as_json else None)
-        if as_json:
-            print_json(client.jobs.get(job.id).job)
+        exit_code = _follow_new(client, job, as_json)
     raise typer.Exit(exit_code)
 
 
@@ -163,10 +160,10 @@ def list_jobs(
 
 
 @app.command("show")
-def show_job(job: JobArgument, as_json: JsonOption = False) -> None:
+def show_job(job: JobArgument, project: ProjectOption = None, as_json: JsonOption = False) -> None:
     """Show a job, its tasks and its inputs."""
-    with connect() as client:
-        detail = client.jobs.get(job)
+    with connect(project) as client:
+        detail = client.jobs.get(job, project=project)
     print_item(detail, as_json=as_json, lines=_detail_lines(detail))
     if as_json or not detail.tasks:
         return
@@ -198,25 +195,26 @@ def show_logs(
     tail: Annotated[
         int | None, typer.Option(min=1, help="Only the last lines (with -f: about).")
     ] = None,
+    project: ProjectOption = None,
 ) -> None:
     """Print a job's log."""
     size = None if tail is None else min(tail * _TAIL_BYTES_A_LINE, _MOST_TAIL_BYTES)
-    with connect() as client:
+    with connect(project) as client:
+        found = client.jobs.get(job, project=project).job
         if follow:
             from madang.cli._follow import follow_job
 
-            found = client.jobs.get(job).job
             exit_code = follow_job(
                 client, found, quiet=True, rank=rank, attempt=attempt, tail_bytes=size
             )
             raise typer.Exit(exit_code)
         if tail is not None:
-            part = client.jobs.log(job, rank=rank or 0, attempt=attempt, tail_bytes=size)
+            part = client.jobs.log(found.id, rank=rank or 0, attempt=attempt, tail_bytes=size)
             sys.stdout.write("".join(part.text.splitlines(keepends=True)[-tail:]))
             return
         offset = 0
         while True:
-            part = client.jobs.log(job, rank=rank or 0, attempt=attempt, offset=offset)
+            part = client.jobs.log(found.id, rank=rank or 0, attempt=attempt, offset=offset)
             sys.stdout.write(part.text)
             if part.next_offset == offset or part.ended:
                 return
@@ -226,11 +224,12 @@ def show_logs(
 @app.command("cancel")
 def cancel_jobs(
     jobs: Annotated[list[str], typer.Argument(help="Jobs, by id or name.")],
+    project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Stop jobs: SIGTERM, then SIGKILL after their grace."""
-    with connect() as client:
-        cancelled = [client.jobs.cancel(job) for job in jobs]
+    with connect(project) as client:
+        cancelled = [client.jobs.cancel(job, project=project) for job in jobs]
     if as_json:
         print_json(cancelled)
         return
@@ -239,18 +238,31 @@ def cancel_jobs(
 
 
 @app.command("clone")
-def clone_job(job: JobArgument, as_json: JsonOption = False) -> None:
+def clone_job(
+    job: JobArgument,
+    detach: Annotated[
+        bool, typer.Option("--detach/--follow", "-d", help="Return at once; or show its log.")
+    ] = True,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Run the same again, as a job of yours."""
-    with connect() as client:
-        copy = client.jobs.clone(job)
-    print_item(copy, as_json=as_json, lines=_created_lines(copy))
+    with connect(project) as client:
+        copy = client.jobs.clone(job, project=project)
+        if detach:
+            print_item(copy, as_json=as_json, lines=_created_lines(copy))
+            return
+        exit_code = _follow_new(client, copy, as_json)
+    raise typer.Exit(exit_code)
 
 
 @app.command("wait")
-def wait_for_job(job: JobArgument, as_json: JsonOption = False) -> None:
+def wait_for_job(
+    job: JobArgument, project: ProjectOption = None, as_json: JsonOption = False
+) -> None:
     """Wait until a job has ended; leaves with its exit code."""
-    with connect() as client:
-        ended = client.jobs.wait(job)
+    with connect(project) as client:
+        ended = client.jobs.wait(client.jobs.get(job, project=project).job.id)
     why = ended.reason.message if ended.reason else ""
     print_item(ended, as_json=as_json, lines=[(ended.name, ended.state.value), ("why", why)])
     if ended.exit_code is None:
@@ -260,13 +272,16 @@ def wait_for_job(job: JobArgument, as_json: JsonOption = False) -> None:
 
 @app.command("events")
 def list_job_events(
-    job: JobArgument, limit: LimitOption = 100, as_json: JsonOption = False
+    job: JobArgument,
+    limit: LimitOption = 100,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what happened to a job and its tasks, newest first."""
     from madang.cli.events import print_events
 
-    with connect() as client:
-        page = client.jobs.events(job, limit=limit)
+    with connect(project) as client:
+        page = client.jobs.events(job, project=project, limit=limit)
     print_events(page.items, as_json=as_json)
 
 
@@ -274,11 +289,12 @@ def list_job_events(
 def show_metrics(
     job: JobArgument,
     key: Annotated[list[str] | None, typer.Option(help="Only this; may be repeated.")] = None,
+    project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the numbers that a job has reported: the newest of each."""
-    with connect() as client:
-        series = client.jobs.metrics(job, keys=key)
+    with connect(project) as client:
+        series = client.jobs.metrics(job, project=project, keys=key)
     print_list(
         list(series),
         {
@@ -295,6 +311,17 @@ def show_metrics(
         as_json=as_json,
         empty="No numbers yet. In the code: from madang import train; train.report(1, loss=0.5).",
     )
+
+
+def _follow_new(client: Client, job: Job, as_json: bool) -> int:
+    """Show a job from its beginning; the exit code to leave with."""
+    from madang.cli._follow import follow_job
+
+    print(f"{job.name} ({job.id})", file=sys.stderr, flush=True)
+    exit_code = follow_job(client, job, log=sys.stderr if as_json else None)
+    if as_json:
+        print_json(client.jobs.get(job.id).job)
+    return exit_code
 
 
 def _created_lines(job: Job) -> list[tuple[str, object]]:

@@ -54,10 +54,15 @@ def create_user(
 
     She sets her password with `madang user passwd`, or in the portal.
     """
+    from madang.core.permissions import Role
+
+    given = Role.parse(role)  # before anything is made
     with connect() as client:
+        if project:
+            client.projects.get(project)
         user = client.users.create(name, is_admin=admin)
         if project:
-            client.projects.set_member(project, user.name, role)
+            client.projects.set_member(project, user.name, given)
         link = client.users.login_link(user.id)
     if as_json:
         print_item({"user": user, "login_link": link}, as_json=True, lines=[])

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from madang.core.errors import InvalidInput
+
 
 class Role(StrEnum):
     """A person's role in a project; each may do what the ones before it may."""
@@ -17,6 +19,16 @@ class Role(StrEnum):
     VIEWER = "viewer"
     MEMBER = "member"
     MAINTAINER = "maintainer"
+
+    @classmethod
+    def parse(cls, text: str) -> Role:
+        """The role of that name. Raises InvalidInput."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise InvalidInput(
+                f"{text!r} is not a role", field="role", hint=f"Roles: {', '.join(cls)}."
+            ) from None
 
     @property
     def rank(self) -> int:

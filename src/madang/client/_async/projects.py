@@ -47,9 +47,9 @@ class AsyncProjects(AsyncResource):
         return await self._transport.call(Page[Member], "GET", f"projects/{project}/members")
 
     async def set_member(self, project: str, user: str, role: Role | str) -> Member:
-        """Give a person a role: viewer, member or maintainer."""
+        """Give a person a role: viewer, member or maintainer. Raises InvalidInput for others."""
         path = f"projects/{project}/members/{user}"
-        return await self._transport.call(Member, "PUT", path, json={"role": Role(role)})
+        return await self._transport.call(Member, "PUT", path, json={"role": Role.parse(role)})
 
     async def remove_member(self, project: str, user: str) -> None:
         """Take a person out of the project."""

@@ -110,26 +110,42 @@ class Jobs(Resource):
             JobDetail, "GET", _path(job), params={"project": project}
         )
 
-    def cancel(self, job: str) -> Job:
+    def cancel(self, job: str, *, project: str | None = None) -> Job:
         """Stop a job; safe to repeat."""
-        return self._transport.call(Job, "POST", f"{_path(job)}/cancel")
+        return self._transport.call(
+            Job, "POST", f"{_path(job)}/cancel", params={"project": project}
+        )
 
-    def clone(self, job: str) -> Job:
+    def clone(self, job: str, *, project: str | None = None) -> Job:
         """Run the same again."""
-        return self._transport.call(Job, "POST", f"{_path(job)}/clone")
+        return self._transport.call(
+            Job, "POST", f"{_path(job)}/clone", params={"project": project}
+        )
 
-    def events(self, job: str, *, limit: int = 50, cursor: str | None = None) -> Page[Event]:
+    def events(
+        self,
+        job: str,
+        *,
+        project: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Event]:
         """What happened to a job and its tasks, newest first."""
-        params = {"limit": limit, "cursor": cursor}
+        params = {"project": project, "limit": limit, "cursor": cursor}
         return self._transport.call(
             Page[Event], "GET", f"{_path(job)}/events", params=params
         )
 
     def metrics(
-        self, job: str, *, keys: Sequence[str] | None = None, points: int = 500
+        self,
+        job: str,
+        *,
+        project: str | None = None,
+        keys: Sequence[str] | None = None,
+        points: int = 500,
     ) -> Sequence[MetricSeries]:
         """The numbers that a job has reported over time, thinned to `points` each."""
-        params = {"key": [*keys] if keys else None, "points": points}
+        params = {"project": project, "key": [*keys] if keys else None, "points": points}
         path = f"/api/v1/{_path(job)}/metrics"
         answer = self._transport.request("GET", path, params=params)
         return [from_json(MetricSeries, one) for one in answer.json()]
@@ -138,13 +154,20 @@ class Jobs(Resource):
         self,
         job: str,
         *,
+        project: str | None = None,
         rank: int = 0,
         attempt: int | None = None,
         offset: int = 0,
         tail_bytes: int | None = None,
     ) -> JobLog:
         """A part of a task's log: from byte `offset` on, or its last `tail_bytes`."""
-        params = {"rank": rank, "attempt": attempt, "offset": offset, "tail_bytes": tail_bytes}
+        params = {
+            "project": project,
+            "rank": rank,
+            "attempt": attempt,
+            "offset": offset,
+            "tail_bytes": tail_bytes,
+        }
         return self._transport.call(JobLog, "GET", f"{_path(job)}/logs", params=params)
 
     def follow(

@@ -48,9 +48,9 @@ class Projects(Resource):
         return self._transport.call(Page[Member], "GET", f"projects/{project}/members")
 
     def set_member(self, project: str, user: str, role: Role | str) -> Member:
-        """Give a person a role: viewer, member or maintainer."""
+        """Give a person a role: viewer, member or maintainer. Raises InvalidInput for others."""
         path = f"projects/{project}/members/{user}"
-        return self._transport.call(Member, "PUT", path, json={"role": Role(role)})
+        return self._transport.call(Member, "PUT", path, json={"role": Role.parse(role)})
 
     def remove_member(self, project: str, user: str) -> None:
         """Take a person out of the project."""

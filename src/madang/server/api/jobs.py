@@ -96,23 +96,25 @@ async def get_job(
 
 
 @router.post("/{job}/cancel", dependencies=[permit(Permission.JOBS_WRITE)])
-async def cancel_job(job: str, context: Context, actor: Actor) -> Job:
+async def cancel_job(
+    job: str, context: Context, actor: Actor, project: ProjectQuery = None
+) -> Job:
     """Stop a job: SIGTERM, then SIGKILL after its grace. Safe to repeat."""
-    return await _shown(context, await jobs.cancel_job(context, actor, job))
+    return await _shown(context, await jobs.cancel_job(context, actor, job, project=project))
 
 
 @router.post("/{job}/clone", status_code=201, dependencies=[permit(Permission.JOBS_WRITE)])
-async def clone_job(job: str, context: Context, actor: Actor) -> Job:
+async def clone_job(job: str, context: Context, actor: Actor, project: ProjectQuery = None) -> Job:
     """Run the same again, as a job of yours."""
-    return await _shown(context, await jobs.clone_job(context, actor, job))
+    return await _shown(context, await jobs.clone_job(context, actor, job, project=project))
 
 
 @router.get("/{job}/events", dependencies=[permit(Permission.JOBS_READ)])
 async def list_job_events(
-    job: str, context: Context, actor: Actor, paging: PagingQuery
+    job: str, context: Context, actor: Actor, paging: PagingQuery, project: ProjectQuery = None
 ) -> Page[Event]:
     """What happened to a job and its tasks, newest first."""
-    row, names = await details.find_job(context, actor, job)
+    row, names = await details.find_job(context, actor, job, project=project)
     rows = await events.list_events(
         context, actor, workload_id=row.id, limit=paging.limit, cursor=paging.cursor
     )
@@ -124,11 +126,12 @@ async def list_job_metrics(
     job: str,
     context: Context,
     actor: Actor,
+    project: ProjectQuery = None,
     key: Annotated[list[str] | None, Query(description="Only these; may be repeated.")] = None,
     points: Annotated[int, Query(ge=1, le=10_000, description="At most, of each.")] = 500,
 ) -> list[MetricSeries]:
     """The numbers that a job has reported (`madang.train.report`) over time."""
-    row, _ = await details.find_job(context, actor, job)
+    row, _ = await details.find_job(context, actor, job, project=project)
     series = await reports.read_series(context, row.id, keys=key or (), max_points=points)
     return [
         MetricSeries(one.key, one.rank, one.attempt, [MetricPoint(*point) for point in one.points])
@@ -141,6 +144,7 @@ async def read_job_logs(
     job: str,
     context: Context,
     actor: Actor,
+    project: ProjectQuery = None,
     follow: bool = False,
     rank: Annotated[int | None, Query(ge=0, description="Of one task; 0 is the first.")] = None,
     attempt: Annotated[int | None, Query(ge=1)] = None,
@@ -153,7 +157,7 @@ async def read_job_logs(
 ) -> JobLog | StreamingResponse:
     """A part of a task's log; with `follow` a stream of server-sent events: `log` (text of a
     task), `state` (the job's state and reason), until the job has ended."""
-    row, _ = await details.find_job(context, actor, job)
+    row, _ = await details.find_job(context, actor, job, project=project)
     if follow:
         stream = logs.follow(
             context,

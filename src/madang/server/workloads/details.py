@@ -14,10 +14,9 @@ from madang.core.states import WorkloadState
 from madang.server.cluster.tables import NodeRow
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
-from madang.server.identity.projects import resolve_project
 from madang.server.workloads import service
 from madang.server.workloads.controller import explain
-from madang.server.workloads.jobs import Names, names_of
+from madang.server.workloads.jobs import Names, names_of, project_id_of
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import (
     AllocationRow,
@@ -77,11 +76,11 @@ async def get_detail(
 
 
 async def find_job(
-    context: ServerContext, principal: Principal, job: str
+    context: ServerContext, principal: Principal, job: str, *, project: str | None = None
 ) -> tuple[WorkloadRow, Names]:
     """By id, or the newest of that name. Raises NotFound."""
     async with context.db.read() as session:
-        row = await _find(session, principal, job, None)
+        row = await _find(session, principal, job, project)
         return row, await names_of(session, [row])
 
 
@@ -101,11 +100,12 @@ async def find_task(
 async def _find(
     session: AsyncSession, principal: Principal, job: str, project: str | None
 ) -> WorkloadRow:
-    project_id = None
-    if project is not None:
-        project_id = (await resolve_project(session, principal, project)).id
     return await service.find_workload(
-        session, principal, Permission.JOBS_READ, job, project_id=project_id
+        session,
+        principal,
+        Permission.JOBS_READ,
+        job,
+        project_id=await project_id_of(session, principal, project),
     )
 
 

@@ -35,7 +35,7 @@ async def lock_workload(session: AsyncSession, workload_id: str) -> WorkloadRow:
         .execution_options(populate_existing=True)
     )
     if row is None:
-        raise NotFound(f"there is no workload {workload_id!r}")
+        raise NotFound(f"there is no job {workload_id!r}")
     return row
 
 

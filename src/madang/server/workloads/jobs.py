@@ -62,24 +62,45 @@ async def check_may_run(context: ServerContext, principal: Principal, project: s
     principal.require(Permission.JOBS_WRITE, found.id)
 
 
-async def clone_job(context: ServerContext, principal: Principal, job: str) -> WorkloadRow:
+async def clone_job(
+    context: ServerContext, principal: Principal, job: str, *, project: str | None = None
+) -> WorkloadRow:
     """The same again, as a new job of hers: names are looked up anew."""
     async with context.db.transaction() as session:
         row = await service.find_workload(
-            session, principal, Permission.JOBS_READ, job, kind=WorkloadKind.JOB
+            session,
+            principal,
+            Permission.JOBS_READ,
+            job,
+            kind=WorkloadKind.JOB,
+            project_id=await project_id_of(session, principal, project),
         )
         spec = WorkloadSpec.from_json(row.spec)
         again = replace(spec, user_id=principal.user_id, parent_id=None)
         return await service.submit_in(context, session, principal, again)
 
 
-async def cancel_job(context: ServerContext, principal: Principal, job: str) -> WorkloadRow:
+async def cancel_job(
+    context: ServerContext, principal: Principal, job: str, *, project: str | None = None
+) -> WorkloadRow:
     """Ask for a job's end; safe to repeat."""
     async with context.db.transaction() as session:
         row = await service.find_workload(
-            session, principal, Permission.JOBS_WRITE, job, kind=WorkloadKind.JOB
+            session,
+            principal,
+            Permission.JOBS_WRITE,
+            job,
+            kind=WorkloadKind.JOB,
+            project_id=await project_id_of(session, principal, project),
         )
         return await service.cancel_in(context, session, principal.name, row.id)
+
+
+async def project_id_of(
+    session: AsyncSession, principal: Principal, project: str | None
+) -> str | None:
+    """The id of the project in which a job's name is looked up; None: in all that she sees."""
+    return (await resolve_project(session, principal, project)).id if project else None
 
 
 async def list_jobs(

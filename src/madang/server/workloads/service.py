@@ -162,7 +162,7 @@ async def find_workload(
     project_id: str | None = None,
 ) -> WorkloadRow:
     """By id, or the newest of that name that she sees. Raises NotFound, Forbidden."""
-    what = kind.value if kind else "workload"
+    what = kind.value if kind else WorkloadKind.JOB.value  # the word that people know
     row = await session.get(WorkloadRow, workload)
     if row is None:
         query = select(WorkloadRow).where(WorkloadRow.name == workload)
@@ -176,7 +176,7 @@ async def find_workload(
     if row is None or (kind is not None and row.kind != kind):
         raise NotFound(
             f"there is no {what} {workload!r}, or none that you may see",
-            hint=f"`madang {what} list` shows yours." if kind is WorkloadKind.JOB else None,
+            hint="`madang job list` shows yours." if what == WorkloadKind.JOB else None,
         )
     principal.require(permission, row.project_id, what=what)
     return row
