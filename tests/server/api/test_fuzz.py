@@ -18,7 +18,7 @@ import httpx
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
@@ -31,7 +31,7 @@ from tests.server.api import walk_data
 from tests.server.api.test_permissions import CutStreams
 from tests.server.api.walk import made, path_maker
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 """Requests to each operation."""
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 WITHIN_S = 20.0
@@ -54,6 +54,7 @@ SETTINGS: dict[str, Any] = {
     "database": None,
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
+    "phases": [Phase.generate],  # what failed once may not fail again on what it has left behind
 }
 
 ANYTHING = st.recursive(
@@ -185,7 +186,7 @@ def test_no_mlflow_call_makes_the_server_fail(path: str, platform: Platform) -> 
     good = platform.mlflow_message()
 
     @seed(SEED)
-    @settings(**{**SETTINGS, "max_examples": EXAMPLES * len(mlflow_routes()[path])})
+    @settings(**{**SETTINGS, "max_examples": EXAMPLES * 4})
     @given(draw=st.data(), changes=st.dictionaries(st.sampled_from(sorted(good)), ANYTHING))
     def run(draw: st.DataObject, changes: dict[str, Any]) -> None:
         method, route = draw.draw(st.sampled_from(mlflow_routes()[path]))
