@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,40 @@ async def test_missing_mount_source(node: Node) -> None:
     assert sentence(ended) == ("folder images could not be mounted: /no/such/folder is not there")
 
 
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        (("/mnt/a", "/mnt/a/x/deep"), "/mnt/a/x/deep, and that of one, /mnt/a, overlap"),
+        (("/mnt/a/x", "/mnt/a"), "/mnt/a, and that of one, /mnt/a/x, overlap"),
+        (("/mnt/a", "/mnt/a"), "/mnt/a, and that of one, /mnt/a, overlap"),
+        (("/mnt/a", os.path.dirname(sys.base_prefix)), "system is; mount it elsewhere"),
+        (("/mnt/a", "/home/mina/x"), "'/home/mina/x' is where the task's own system is"),
+        (("/mnt/a", "/mnt/b/../../etc"), "is not an absolute path without '..'"),
+        (("/mnt/a", "/mnt//b"), "is not a path in its shortest form"),
+    ],
+)
+async def test_a_mount_within_another_is_refused(
+    node: Node, state_dir: Path, targets: tuple[str, ...], words: str
+) -> None:
+    """Its way would lead through links that whoever can write to the other has made."""
+    mounts = tuple(
+        Mount(str(state_dir), target, read_only=False, folder=name)
+        for name, target in zip(("one", "two"), targets, strict=True)
+    )
+    ended = await node.run(task_spec("task-1", "true", mounts=mounts))
+    assert ended["reason"] == "folder_missing"
+    assert sentence(ended).startswith("folder two could not be mounted: ")
+    assert words in sentence(ended)
+
+
 @pytest.mark.root
 async def test_a_sandbox_that_fails_says_why(node: Node, state_dir: Path) -> None:
     (state_dir / "file").touch()
-    mount = Mount(str(state_dir / "file"), "/usr/not-there/x", read_only=True, folder="images")
+    too_long = "/not-there/" + "x" * 300
+    mount = Mount(str(state_dir / "file"), too_long, read_only=True, folder="images")
     ended = await node.run(boxed("task-1", "true", mounts=(mount,)))
     assert ended["reason"] == "start_failed"
-    assert "/usr/not-there" in sentence(ended)
+    assert "/not-there" in sentence(ended)
 
 
 async def test_time_limit(node: Node) -> None:

@@ -223,12 +223,22 @@ async def test_mounts(people: People) -> None:
         await mounts_of(people, "member", MountRequest("shared"))
     with pytest.raises(InvalidInput, match="would be at"):
         await mounts_of(people, "member", MountRequest("data"), MountRequest("data"))
+    for targets in (("/mnt/a", "/mnt/a/x/deep"), ("/mnt/a/x", "/mnt/a/"), ("/mnt/a", "/mnt/a")):
+        wanted = [MountRequest("data", target) for target in targets]
+        with pytest.raises(InvalidInput, match="can't lie in each other"):
+            await mounts_of(people, "member", *wanted)
+    await mounts_of(people, "member", *(MountRequest("data", f"/mnt/a{n}") for n in ("", "a")))
     with pytest.raises(NotFound):
         await mounts_of(people, "outsider", MountRequest("vision/data"))
 
 
 @pytest.mark.parametrize(
-    "target", ["/", "/etc", "/usr/lib", "relative", "/mnt/../etc", "//", "/proc/self", "/dev/shm"]
+    "target",
+    [
+        *("/", "//", "relative", "/mnt/../etc", "/mnt/a\nb", "/mnt/a\x7f"),
+        *("/etc", "/usr/lib", "/proc/self", "/dev/shm", "/lib32", "/libx32/a", "//etc/./x"),
+        *("/home", "/home/mina/x", "/tmp/x", "/run/task", "/root", "/oldroot/x"),
+    ],
 )
 async def test_a_mount_does_not_hide_the_system(sqlite_people: People, target: str) -> None:
     await make(sqlite_people)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.core.errors import Forbidden, InvalidInput
+from madang.core.mount_targets import clash, plain_target, problem_with
 from madang.schemas.folders import FolderAccessLevel
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.storage.folders import folder_path, resolve_folder
 from madang.server.storage.rights import require_access, rights_on
 from madang.server.storage.tables import FolderRow
-
-_SYSTEM_TARGETS = (
-    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64"),
-    *("/proc", "/run", "/sbin", "/sys", "/usr", "/var"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +55,14 @@ async def resolve_mounts(
     resolved = [
         await _resolve(context, session, principal, project_id, request) for request in requests
     ]
-    targets: dict[str, str] = {}
-    for mount in resolved:
-        if mount.target in targets:
+    for mount, other in combinations(resolved, 2):
+        if clash(mount.target, other.target):
             raise InvalidInput(
-                f"both {targets[mount.target]!r} and {mount.name!r} would be at {mount.target}",
+                f"{other.name!r} would be at {other.target}, where {mount.name!r} would be at "
+                f"{mount.target}: mounts can't lie in each other",
                 field="mounts",
                 hint="Give one of them another place: FOLDER:/mnt/ELSEWHERE.",
             )
-        targets[mount.target] = mount.name
     return resolved
 
 
@@ -108,17 +103,13 @@ async def _require_writable(
 
 def check_target(target: str) -> str:
     """The plain form of a place in the task. Raises InvalidInput for what hides its system."""
-    plain = posixpath.normpath(target)
-    if not target.startswith("/") or "\0" in target or ".." in target.split("/"):
+    plain = target
+    if target.startswith("/") and ".." not in target.split("/"):
+        plain = plain_target(target)
+    problem = problem_with(plain)
+    if problem:
         raise InvalidInput(
-            f"{target!r} is not an absolute path without '..'", field="mounts.target"
-        )
-    plain = "/" + plain.lstrip("/")
-    if plain == "/" or any(
-        plain == tree or plain.startswith(f"{tree}/") for tree in _SYSTEM_TARGETS
-    ):
-        raise InvalidInput(
-            f"nothing can be mounted at {plain}: the task's own system is there",
+            f"nothing can be mounted at {target!r}: it {problem}",
             field="mounts.target",
             hint="Use a place like /mnt/NAME or /data.",
         )

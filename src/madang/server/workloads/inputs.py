@@ -3,6 +3,7 @@ once at submission with the rights of who submits."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,12 @@ from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.core.errors import InvalidInput
+from madang.core.mount_targets import clash
+from madang.core.states import WorkloadKind
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads import code
+from madang.server.workloads.places import CHECKPOINT_TARGET
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import WorkloadInputRow
 
@@ -93,18 +97,21 @@ _ADAPTER = TypeAdapter(ResolvedInputs)
 
 @dataclass(slots=True)
 class _Targets:
-    """Where things are mounted inside: two at one place are refused."""
+    """Where things are mounted inside: what would lie at one place, or in another, is refused."""
 
     taken: dict[str, str] = field(default_factory=dict)
 
     def take(self, target: str, name: str) -> None:
-        other = self.taken.setdefault(target, name)
-        if other != name:
-            raise InvalidInput(
-                f"both {other!r} and {name!r} would be mounted at {target}",
-                field="mounts",
-                hint="Give one of them another place: FOLDER:/another/path.",
-            )
+        """The same thing at the same place again is fine."""
+        for other_target, other in self.taken.items():
+            if clash(target, other_target) and (target, name) != (other_target, other):
+                raise InvalidInput(
+                    f"{name!r} would be mounted at {target}, where {other!r} is at "
+                    f"{other_target}: mounts can't lie in each other",
+                    field="mounts",
+                    hint="Give the folder another place: FOLDER:/mnt/ELSEWHERE.",
+                )
+        self.taken[target] = name
 
 
 async def resolve_inputs(
@@ -115,11 +122,11 @@ async def resolve_inputs(
     environment_id, environment_name, environment_path = await _environment(
         context, session, principal, spec
     )
+    _take_what_the_platform_mounts(targets, spec, environment_name, environment_path)
     mounts = await _mounts(context, session, principal, spec, targets)
     datasets = await _datasets(context, session, principal, spec, targets)
     code_path = ""
     if spec.code:
-        targets.take(CODE_TARGET, "code")
         code_path = str(code.bundle_path(context, spec.code))
     return ResolvedInputs(
         environment_id=environment_id,
@@ -129,6 +136,18 @@ async def resolve_inputs(
         datasets=datasets,
         code_path=code_path,
     )
+
+
+def _take_what_the_platform_mounts(
+    targets: _Targets, spec: WorkloadSpec, environment_name: str, environment_path: str
+) -> None:
+    targets.taken[sys.base_prefix] = "Python"
+    if environment_path:
+        targets.taken[environment_path] = environment_name
+    if spec.code:
+        targets.take(CODE_TARGET, "code")
+    if spec.kind is not WorkloadKind.SERVICE:
+        targets.take(CHECKPOINT_TARGET, "checkpoints")
 
 
 async def _environment(
@@ -178,6 +197,7 @@ async def _datasets(
     for ref in spec.datasets:
         found = await resolve_dataset(context, session, principal, spec.project_id, ref)
         targets.take(found.mount.target, found.mount.folder_id)
+        targets.take(found.manifest_mount.target, found.manifest_mount.name)
         inputs.append(
             DatasetInput(
                 ref=ref,

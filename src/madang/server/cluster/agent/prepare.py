@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from madang.core.mount_targets import clash, problem_with
 from madang.core.reasons import Reason, ReasonCode
 from madang.core.resources import format_bytes
 from madang.server.cluster.agent.folder import TaskFolder
@@ -79,12 +80,12 @@ class Preparer:
         self._check_environment(spec, sandbox)
         for mount in spec.mounts:
             _check_mount(mount.source, mount.folder or mount.target, sandbox, spec)
+        prefixes = python_prefixes(spec.environment_path)
+        _check_targets(spec, prefixes)
         scratch = sandbox.scratch_parent(folder.path) / "scratch"
         _make_scratch(scratch, spec)
         groups, limits = self._limit(spec)
-        task = SandboxTask(
-            spec, scratch, tuple(self._device_nodes(spec)), python_prefixes(spec.environment_path)
-        )
+        task = SandboxTask(spec, scratch, tuple(self._device_nodes(spec)), prefixes)
         seccomp = self._seccomp_file(sandbox)
         return {
             "task_id": spec.task_id,
@@ -238,6 +239,27 @@ def _check_mount(source: str, name: str, sandbox: Sandbox, spec: TaskSpec) -> No
     if not sandbox.reachable(source, spec):
         cause = f"without a sandbox, user {spec.user.name} can't enter {source}"
         raise CannotStart(ReasonCode.FOLDER_MISSING, folder=name, cause=cause)
+
+
+def _check_targets(spec: TaskSpec, prefixes: Sequence[str]) -> None:
+    """What is mounted must not lie in anything else that is, whoever let it come this far:
+    bubblewrap, as root, follows the links that it finds on its way."""
+    taken = [(path, f"Python ({path})") for path in prefixes]
+    if spec.environment_path:
+        taken.append((spec.environment_path, f"environment {spec.environment_name}"))
+    for mount in spec.mounts:
+        name = mount.folder or mount.target
+        causes = [
+            f"its place, {mount.target}, and that of {other}, {target}, overlap"
+            for target, other in taken
+            if clash(target, mount.target)
+        ]
+        if problem := problem_with(mount.target):
+            causes = [f"{mount.target!r} {problem}"]
+        if causes:
+            cause = f"{causes[0]}; mount it elsewhere, such as /mnt/NAME"
+            raise CannotStart(ReasonCode.FOLDER_MISSING, folder=name, cause=cause)
+        taken.append((mount.target, name))
 
 
 def _make_scratch(scratch: Path, spec: TaskSpec) -> None:
