@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 import madang
 from madang.server.api import (
@@ -35,6 +35,7 @@ from madang.server.api.docs_page import add_docs_page
 from madang.server.api.errors import install_error_handlers
 from madang.server.api.openapi import DeclaredRoute, describe_permissions, routes_of
 from madang.server.api.protection import Protection
+from madang.server.api.text import refuse_broken_text
 from madang.server.context import ServerContext
 
 API_PREFIX = "/api/v1"
@@ -82,7 +83,7 @@ def create_app(context: ServerContext) -> FastAPI:
     app.add_middleware(Protection, settings=context.settings)
     install_error_handlers(app)
     for router in ROUTERS:
-        app.include_router(router, prefix=API_PREFIX)
+        app.include_router(router, prefix=API_PREFIX, dependencies=[Depends(refuse_broken_text)])
     for router in ROOT_ROUTERS:
         app.include_router(router)
     add_docs_page(app)

@@ -1,0 +1,32 @@
+"""Text that no storage and no answer can hold is refused where it comes in."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from fastapi import Request
+
+from madang.core.errors import InvalidInput
+
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+async def refuse_broken_text(request: Request) -> None:
+    """Raises InvalidInput for JSON with half a character (`"\\ud800"`): JSON can spell it, UTF-8
+    can't, so that it could be stored but never be shown again."""
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return
+    body = await request.body()
+    if not _SURROGATE_ESCAPE.search(body):
+        return
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        broken = str(error.object)[error.start : error.end]
+        raise InvalidInput(
+            f"the text {broken!r} is not a whole character",
+            hint="Send characters beyond \\uffff as two escapes that belong together, or as UTF-8.",
+        ) from None
+    except ValueError:
+        return  # not JSON at all: the route says so

@@ -1,0 +1,38 @@
+"""Half characters do not get in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import People
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"command": ["echo", "\ud800"]},
+        {"command": ["echo"], "labels": {"k": "\udfff"}},
+        {"command": ["echo"], "environment_variables": {"\udc00": "v"}},
+    ],
+)
+async def test_half_a_character_is_refused_and_nothing_is_kept(
+    sqlite_people: People, body: dict[str, object]
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with sqlite_people.client("member") as member:
+        answer = await member.post("/api/v1/jobs", content=json.dumps(body), headers=headers)
+        assert answer.status_code == 422, answer.text
+        assert "not a whole character" in answer.json()["title"]
+        assert (await member.get("/api/v1/jobs")).json()["items"] == []
+
+
+async def test_whole_characters_pass_however_they_are_spelt(sqlite_people: People) -> None:
+    body = json.dumps({"command": ["echo", "\U0001f600", "한글"]})
+    assert "\\ud83d" in body
+    headers = {"Content-Type": "application/json"}
+    async with sqlite_people.client("member") as member:
+        answer = await member.post("/api/v1/jobs", content=body, headers=headers)
+    assert answer.status_code == 201
+    assert answer.json()["command"] == ["echo", "\U0001f600", "한글"]
