@@ -26,7 +26,7 @@ async def refuse_broken_text(request: Request) -> None:
         broken = str(error.object)[error.start : error.end]
         raise InvalidInput(
             f"the text {broken!r} is not a whole character",
-            hint="Send characters beyond \\uffff as two escapes that belong together, or as UTF-8.",
+            hint="Send such characters as UTF-8, or as two escapes that belong together.",
         ) from None
     except ValueError:
         return  # not JSON at all: the route says so
