@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from madang.server.cluster.shim.reports import LINE_BYTES, Spool, split_lines
+from madang.server.cluster.shim import reports
+from madang.server.cluster.shim.loop import Loop
+from madang.server.cluster.shim.reports import LINE_BYTES, Reports, Spool, split_lines
 from madang.testing.agents import task_spec
 from tests.server.cluster.conftest import Node, boxed
 
@@ -112,3 +116,78 @@ def test_sent_segments_are_dropped(tmp_path: Path) -> None:
     assert spool.sent == 60
     assert len([p for p in tmp_path.glob("reports.*") if p.suffix != ".sent"]) == 1
     spool.close()
+
+
+@pytest.fixture
+def notes() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Where a task sends to, where its shim receives."""
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with sender, receiver:
+        yield sender, receiver
+
+
+@pytest.fixture
+def taken(
+    tmp_path: Path, notes: list[str], ends: tuple[socket.socket, socket.socket]
+) -> Iterator[Reports]:
+    """The reports of a task whose server is away."""
+    spool = Spool(str(tmp_path))
+    options = {"task_id": "task-1", "token": "", "control_socket": "/no/such.sock"}
+    yield Reports(Loop(), ends[1], spool, attempt=1, note=notes.append, **options)
+    spool.close()
+
+
+def test_a_flood_fills_no_disk(
+    taken: Reports,
+    notes: list[str],
+    ends: tuple[socket.socket, socket.socket],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit = 4 << 20
+    monkeypatch.setattr(reports, "MAX_HELD_BYTES", limit)
+    line = json.dumps({"text": "x" * 60_000}).encode()
+    for _ in range(200):
+        ends[0].send(line)
+        taken.receive()
+    held = sum(path.stat().st_size for path in tmp_path.glob("reports.*"))
+    assert limit <= held < limit + len(line) + 1
+    assert notes == ["reports are dropped: 4 MiB of them wait for the server already"]
+    again = Spool(str(tmp_path))
+    seen = [again.full]
+    while batch := again.batch():
+        again.acknowledge(len(batch))
+    seen.append(again.full)
+    again.close()
+    assert seen == [True, False]
+
+
+def test_a_task_that_never_pauses_leaves_the_loop_its_turn(
+    taken: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless:
+        received = 0
+
+        def recv(self, size: int) -> bytes:
+            self.received += 1
+            assert self.received < 1000, "it never ends"
+            return b"{}"
+
+    monkeypatch.setattr(taken, "_receiver", Endless())
+    taken.receive()
+
+
+def test_bad_reports_do_not_fill_the_log(
+    taken: Reports, notes: list[str], ends: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    ends[0].send(b"x\n" * 1000)
+    ends[0].send(b"y\n{}\n")
+    taken.close_receiver()
+    assert len(notes) == 100
+    assert notes[-1].endswith("further ones are not noted")
+    assert (tmp_path / "reports.0").read_bytes() == b"{}\n"

@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 
 LINE_BYTES = 64 * 1024
 
+MAX_HELD_BYTES = 64 * 2**20
+"""Of reports that control has not taken yet, per task; further ones are dropped."""
+
 _PREFIX = "reports."
 _DATAGRAM_BYTES = 1 << 20
+_DATAGRAMS_AT_ONCE = 16
+"""Before the loop looks at its other descriptors: a task that never pauses shall not keep the shim
+from its log, its limits and its end."""
+_MAX_NOTES = 100
 _SEGMENT_BYTES = 1 << 20
 _BATCH_LINES = 1000
 _BATCH_BYTES = 1 << 20
@@ -79,10 +86,15 @@ class Spool:
         self._start = starts[-1] if starts else self.sent
         self._file = self._open()
         self._bytes = self._cut_torn_line()
+        self._held_bytes = sum(os.stat(self._path(start)).st_size for start in self._segments())
         self.end = self._start + self._count(self._start)
 
     def close(self) -> None:
         os.close(self._file)
+
+    @property
+    def full(self) -> bool:
+        return self._held_bytes >= MAX_HELD_BYTES
 
     def append(self, lines: list[bytes]) -> None:
         """Keep them. Raises OSError when the disk is full, after which none of them is kept."""
@@ -96,6 +108,7 @@ class Spool:
             os.ftruncate(self._file, self._bytes)
             raise OSError(errno.ENOSPC, "No space left on device")
         self._bytes += written
+        self._held_bytes += written
         self.end += len(lines)
 
     def batch(self) -> list[bytes]:
@@ -119,6 +132,7 @@ class Spool:
         starts = self._segments()
         for start, following in pairwise(starts):
             if following <= self.sent:
+                self._held_bytes -= os.stat(self._path(start)).st_size
                 os.unlink(self._path(start))
 
     def _segments(self) -> list[int]:
@@ -171,6 +185,8 @@ class Reports:
         self._post: Post | None = None
         self._failures = 0
         self._refused = False
+        self._dropping = False
+        self._notes = 0
         self.when_idle: Callable[[], None] | None = None
         if receiver is not None:
             receiver.setblocking(False)
@@ -189,31 +205,50 @@ class Reports:
     def close_receiver(self) -> None:
         """Take what still waits in the socket, then close it."""
         if self._receiver is not None:
-            self.receive()
+            while self._receive_some():
+                pass
             self._loop.unwatch(self._receiver.fileno())
             self._receiver.close()
             self._receiver = None
 
     def receive(self) -> None:
+        """Take some of what waits in the socket; the loop calls again for the rest."""
+        self._receive_some()
+        self._send_soon(_PAUSE_S)
+
+    def _receive_some(self) -> bool:
+        """False once nothing is left."""
         assert self._receiver is not None
-        while True:
+        for _ in range(_DATAGRAMS_AT_ONCE):
             try:
                 datagram = self._receiver.recv(_DATAGRAM_BYTES)
             except BlockingIOError:
-                break
-            good, bad = split_lines(datagram)
-            for problem in bad:
-                self._note(f"a report was dropped: {problem}")
-            if good:
-                try:
-                    self._spool.append(good)
-                except OSError as error:
-                    self._note(f"a report was dropped: {error.strerror}")
-        self._send_soon(_PAUSE_S)
+                return False
+            self._keep(datagram)
+        return True
+
+    def _keep(self, datagram: bytes) -> None:
+        if self._spool.full:
+            if not self._dropping:
+                held = MAX_HELD_BYTES >> 20
+                self._note(f"reports are dropped: {held} MiB of them wait for the server already")
+            self._dropping = True
+            return
+        good, bad = split_lines(datagram)
+        for problem in bad[: _MAX_NOTES - self._notes]:
+            self._notes += 1
+            last = "; further ones are not noted" if self._notes == _MAX_NOTES else ""
+            self._note(f"a report was dropped: {problem}{last}")
+        if good:
+            try:
+                self._spool.append(good)
+            except OSError as error:
+                self._note(f"a report was dropped: {error.strerror}")
 
     def _send_soon(self, delay_s: float) -> None:
         if self._timer is None and self._post is None:
             if self.delivered:
+                self._dropping = False
                 self._tell_idle()
             else:
                 self._timer = self._loop.call_later(delay_s, self._send)
