@@ -89,7 +89,10 @@ class Endpoints(Resource):
                 on_change(found)
             if found.state == EndpointState.READY:
                 return found
-            if found.state in (EndpointState.FAILED, EndpointState.STOPPED) or "failed:" in found.message:
+            if (
+                found.state in (EndpointState.FAILED, EndpointState.STOPPED)
+                or "failed:" in found.message
+            ):
                 raise MadangError(
                     f"endpoint {endpoint} {found.message}",
                     hint=f"`madang endpoint logs {endpoint}` shows what its process said.",
