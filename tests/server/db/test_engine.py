@@ -87,3 +87,16 @@ def test_other_databases_are_refused_without_the_password() -> None:
     with pytest.raises(InvalidInput) as refused:
         Database.from_setting("mysql://me:secret@host/x", Path("/nowhere"))
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_nobody_else_may_read_a_sqlite_file(tmp_path: Path, there: bool) -> None:
+    path = tmp_path / "madang.db"
+    if there:
+        path.touch(mode=0o644)
+    database = Database.sqlite(path)
+    async with database.transaction() as session:
+        await session.execute(text("CREATE TABLE t (x)"))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    await database.close()
+    assert modes == {"madang.db": 0o600, "madang.db-wal": 0o600, "madang.db-shm": 0o600}

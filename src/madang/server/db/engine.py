@@ -7,8 +7,9 @@ async with database.read() as session:          # reads only
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ class Database:
         # in between, whatever the busy timeout: writers take the lock before they read.
         _configure_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=f"synchronous={synchronous}")
         _configure_sqlite(reader, begin="BEGIN", pragmas="query_only=ON")
+        for engine in (writer, reader):
+            event.listen(engine.sync_engine, "do_connect", lambda *_: _keep_private(path))
         return cls(writer, reader, one_writer=True)
 
     @classmethod
@@ -101,7 +104,8 @@ class Database:
         On SQLite transactions run one after the other: keep them short, wait for nothing inside.
         """
         async with (
-            self._write_turn or nullcontext(), _translated_errors(),
+            self._write_turn or nullcontext(),
+            _translated_errors(),
             AsyncSession(self.writer, expire_on_commit=False) as session,
         ):
             async with session.begin():
@@ -127,6 +131,18 @@ class Database:
 def announce(session: AsyncSession, *topics: str) -> None:
     """Tell who watches these topics, once the transaction has been committed."""
     session.info.setdefault("topics", set()).update(topics)
+
+
+def _keep_private(path: Path) -> None:
+    """Only the server's user may read the file, whatever becomes of the folder's own rights. What
+    SQLite makes beside it (`-wal`, `-shm`) gets the rights of the file."""
+    # Never open one that is there: closing it again would drop the locks that this process's
+    # other connections hold on it. What can't be made, the connection will say better.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            os.chmod(f"{path}{suffix}", 0o600)
 
 
 def _configure_sqlite(engine: AsyncEngine, *, begin: str, pragmas: str) -> None:
