@@ -68,6 +68,20 @@ def test_a_reason_without_its_facts_is_a_bug() -> None:
         Reason(ReasonCode.EXIT_CODE)
 
 
+def test_a_reason_names_whose_it_is_where_it_is_the_tasks_own_doing() -> None:
+    failed = Reason(ReasonCode.EXIT_CODE, {"exit_code": 4}).of("worker 1")
+    assert str(failed) == "worker 1 failed with exit code 4; its log says why"
+    assert Reason.from_json(failed.to_json()) == failed
+    lost = Reason(ReasonCode.NODE_LOST, {"node": "a", "since": "noon"})
+    assert lost.of("worker 1") == lost
+
+
+def test_a_name_that_can_not_be_is_refused_in_grammar() -> None:
+    for what, article in (("environment", "an"), ("user", "a"), ("queue", "a")):
+        with pytest.raises(InvalidInput, match=f"can't name {article} {what}"):
+            check_name("A B", what)
+
+
 def test_roles_widen() -> None:
     for permission in Permission:
         allowed = [role_allows(role, permission) for role in Role]

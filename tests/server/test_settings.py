@@ -9,8 +9,11 @@ import pytest
 
 from madang.core.errors import InvalidInput
 from madang.core.settings import Settings
+from madang.server.paths import StatePaths
+from madang.server.probes import log_tail
 from madang.server.settings import (
     check_exposure,
+    check_start,
     gateway_url,
     load_settings,
     portal_url,
@@ -36,7 +39,7 @@ def test_flags_before_environment_before_file_before_defaults(tmp_path: Path) ->
     ("flags", "environment", "words"),
     [
         ({"prot": 1}, {}, ["prot", "command line"]),
-        ({}, {"MADANG_PROT": "1"}, ["prot", "environment"]),
+        ({}, {"MADANG_PROT": "1"}, ["MADANG_PROT", "environment"]),
         ({"port": "many"}, {}, ["port", "many"]),
         ({"sandbox": "docker"}, {}, ["docker", "bwrap"]),
         ({"behind_proxy": "perhaps"}, {}, ["perhaps", "true or false"]),
@@ -48,6 +51,57 @@ def test_mistakes_are_named(
     with pytest.raises(InvalidInput) as refused:
         load_settings(flags, environment=environment, config_file=None)
     assert all(word in str(refused.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("port", "99999"),
+        ("gateway_port", "-1"),
+        ("trash_days", "nan"),
+        ("grace_s", "inf"),
+        ("node_lease_s", "-5"),
+        ("login_hours", "0"),
+        ("login_attempts", "0"),
+        ("task_log_bytes", "65535"),
+        ("task_log_files", "0"),
+        ("public_url", "ml.example"),
+        ("gateway_url", "http://"),
+        ("state_dir", ""),
+        ("node_name", "a/b"),
+        ("tls", "letsencrypt"),
+        ("database", "postgresql://kim:hunter2@[bad/x"),
+    ],
+)
+def test_senseless_values_are_refused(setting: str, value: str) -> None:
+    variable = f"MADANG_{setting.upper()}"
+    with pytest.raises(InvalidInput) as refused:
+        load_settings({}, environment={variable: value})
+    assert variable in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert "one of ," not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "values", [{"find_links": "/nowhere/x"}, {"tls_cert": "/nowhere/c", "tls_key": "/nowhere/k"}]
+)
+def test_nothing_starts_with_files_that_are_not_there(values: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="/nowhere"):
+        check_start(settings(**values))
+
+
+@pytest.mark.parametrize("state_dir", ["/proc/x", "/dev/null"])
+def test_a_state_folder_that_can_not_be_is_refused_in_words(state_dir: str) -> None:
+    with pytest.raises(InvalidInput, match=f"the state folder '{state_dir}' can't be used"):
+        StatePaths(Path(state_dir)).create()
+
+
+def test_only_the_log_of_this_start_is_shown(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path)
+    paths.server_logs.mkdir()
+    (paths.server_logs / "control.log").write_text("old\nnew\n")
+    assert log_tail(paths, "control", start=4) == "new"
+    assert log_tail(paths, "control", start=100) == "old\nnew"
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:

@@ -118,4 +118,8 @@ def test_refusals_name_the_way_out(platform: Platform) -> None:
     platform.paths.database.write_bytes(b"this is no database" * 100)
     broken = platform.up()
     assert broken.returncode != 0
-    assert "control" in broken.stderr
+    assert f"the database {platform.paths.database} can't be used" in broken.stderr
+    away = platform.up("--database", "postgresql://kim:hunter2@127.0.0.1:1/x")
+    assert away.stderr.startswith("Error: the database at 127.0.0.1:1 does not answer: ")
+    assert away.stderr.count("\n") == 1
+    assert "hunter2" not in away.stderr

@@ -22,7 +22,7 @@ def up(**flags: Any) -> None:
     A setting is looked up in flags, then in MADANG_* variables, then in madang.toml in this
     folder, then in the defaults.
     """
-    from madang.server.settings import check_exposure, load_settings, to_environment
+    from madang.server.settings import check_start, load_settings, to_environment
 
     detach = flags.pop("detach")
     config = flags.pop("config")
@@ -30,7 +30,7 @@ def up(**flags: Any) -> None:
         {name: _absolute(name, value) for name, value in flags.items() if value is not None},
         config_file=config,
     )
-    check_exposure(settings)
+    check_start(settings)
     # The supervisor takes this process's place: it is there all day and should weigh little.
     arguments = [sys.executable, "-m", "madang.server.supervisor"]
     if detach:

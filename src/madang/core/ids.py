@@ -37,11 +37,16 @@ def check_name(name: str, what: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise InvalidInput(
-            f"{name!r} can't name a {what}",
+            f"{name!r} can't name {_article(what)} {what}",
             field="name",
             hint="Use 1 to 63 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends.",
         )
     return name
+
+
+def _article(word: str) -> str:
+    """`a` or `an`; a user is said with a y."""
+    return "an" if word[0] in "aeio" else "a"
 
 
 def _base32(number: int, digits: int) -> str:

@@ -80,6 +80,10 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.PREEMPTED: "made room for {winner}",
 }
 
+_OWN = frozenset(
+    {ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.OUT_OF_MEMORY, ReasonCode.START_FAILED}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -93,7 +97,16 @@ class Reason:
         assert not missing, f"reason {self.code} lacks {missing}"
 
     def __str__(self) -> str:
-        return SENTENCES[self.code].format(**self.facts)
+        sentence = SENTENCES[self.code].format(**self.facts)
+        if "who" not in self.facts:
+            return sentence
+        colon = ":" if self.code is ReasonCode.OUT_OF_MEMORY else ""
+        return f"{self.facts['who']}{colon} {sentence}"
+
+    def of(self, who: str) -> Reason:
+        """The same of one task among several, where it is the task's own doing: `worker 1 failed
+        with …`. What befell it (a lost node) is said as it is."""
+        return Reason(self.code, {**self.facts, "who": who}) if self.code in _OWN else self
 
     def to_json(self) -> dict[str, Any]:
         return {"code": str(self.code), "facts": self.facts, "message": str(self)}

@@ -11,32 +11,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from madang.core import setting_kinds as kinds
 from madang.core.errors import InvalidInput
-from madang.core.resources import parse_bytes
+
+ENVIRONMENT = "the environment"
+ENVIRONMENT_PREFIX = "MADANG_"
+COMMAND_LINE = "the command line"
 
 
 def _setting(default: Any, text: str, parse: Callable[[str], Any] = str) -> Any:
     return field(default=default, metadata={"help": text, "parse": parse})
-
-
-def _bytes(text: str) -> int:
-    return parse_bytes(int(text) if text.isdigit() else text)
-
-
-def _flag(text: str) -> bool:
-    choices = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if text.lower() not in choices:
-        raise ValueError("write true or false")
-    return choices[text.lower()]
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"choose one of {', '.join(choices)}")
-        return text
-
-    return parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,57 +31,83 @@ class Settings:
         Path("/var/lib/madang"),
         "where everything is kept: database, volumes, environments, logs; when not root, "
         "~/.local/share/madang",
-        Path,
+        kinds.folder,
     )
     database: str = _setting(
-        "sqlite", "'sqlite' (a file in the state folder) or postgresql://USER:PASSWORD@HOST/NAME"
+        "sqlite",
+        "'sqlite' (a file in the state folder) or postgresql://USER:PASSWORD@HOST/NAME",
+        kinds.database,
     )
     host: str = _setting(
         "127.0.0.1", "address to listen on; beyond this machine needs tls or behind_proxy"
     )
-    port: int = _setting(8642, "port of the portal and the API; 0 takes a free one", int)
-    gateway_port: int = _setting(
-        8643, "port of apps, endpoints and files, which have an origin of their own", int
+    port: int = _setting(
+        8642, "port of the portal and the API; 0 takes a free one", kinds.whole(0, 65535)
     )
-    public_url: str = _setting("", "address people use, when it is not http://HOST:PORT")
-    gateway_url: str = _setting("", "address of the gateway, when it is not http://HOST:PORT")
+    gateway_port: int = _setting(
+        8643,
+        "port of apps, endpoints and files, which have an origin of their own",
+        kinds.whole(0, 65535),
+    )
+    public_url: str = _setting(
+        "", "address people use, when it is not http://HOST:PORT", kinds.address
+    )
+    gateway_url: str = _setting(
+        "", "address of the gateway, when it is not http://HOST:PORT", kinds.address
+    )
     tls_cert: str = _setting("", "certificate file (PEM) to serve HTTPS with")
     tls_key: str = _setting("", "key file (PEM) of tls_cert")
     tls: str = _setting(
         "",
         "'self-signed' makes a certificate of its own at first start, when there is no tls_cert",
-        _one_of("", "self-signed"),
+        kinds.one_of("", "self-signed"),
     )
     behind_proxy: bool = _setting(
-        False, "a proxy in front ends TLS: allows host beyond this machine without tls_cert", _flag
+        False,
+        "a proxy in front ends TLS: allows host beyond this machine without tls_cert",
+        kinds.flag,
     )
     sandbox: str = _setting(
         "bwrap",
         "what separates tasks from the machine: 'bwrap' (bubblewrap) or 'none'; never lowered "
         "silently",
-        _one_of("bwrap", "none"),
+        kinds.one_of("bwrap", "none"),
     )
-    node_name: str = _setting("", "name of this machine as a node; the host name when empty")
+    node_name: str = _setting(
+        "", "name of this machine as a node; the host name when empty", kinds.node
+    )
     simulate_gpus: str = _setting(
         "", "pretend that this node has GPUs, e.g. 8xH100, for trying out; labelled everywhere"
     )
     node_lease_s: float = _setting(
-        30.0, "seconds without a word after which a node counts as lost", float
+        30.0,
+        "seconds without a word after which a node counts as lost",
+        kinds.number(1, 86_400, "seconds"),
     )
     task_log_bytes: int = _setting(
-        64 * 2**20, "size at which a task's log is rotated, e.g. 64MiB", _bytes
+        64 * 2**20, "size at which a task's log is rotated, e.g. 64MiB", kinds.size(64 * 2**10)
     )
-    task_log_files: int = _setting(4, "rotated logs kept for each task, the current one too", int)
+    task_log_files: int = _setting(
+        4, "rotated logs kept for each task, the current one too", kinds.whole(1, 1000)
+    )
     grace_s: float = _setting(
-        10.0, "seconds between SIGTERM and SIGKILL when a task is stopped", float
+        10.0,
+        "seconds between SIGTERM and SIGKILL when a task is stopped",
+        kinds.number(0, 86_400, "seconds"),
     )
     find_links: str = _setting("", "folder of wheels that environments may also be built from")
     allow_source_builds: bool = _setting(
-        False, "let environments build packages from source, which runs their code", _flag
+        False, "let environments build packages from source, which runs their code", kinds.flag
     )
-    trash_days: float = _setting(30.0, "days that a trashed folder can be restored", float)
-    login_hours: float = _setting(24 * 14, "hours that a login in the portal lasts", float)
-    login_attempts: int = _setting(10, "failed logins a minute, for one name or address", int)
+    trash_days: float = _setting(
+        30.0, "days that a trashed folder can be restored", kinds.number(0, 36_500, "days")
+    )
+    login_hours: float = _setting(
+        24 * 14, "hours that a login in the portal lasts", kinds.number(0.01, 876_000, "hours")
+    )
+    login_attempts: int = _setting(
+        10, "failed logins a minute, for one name or address", kinds.whole(1, 1_000_000)
+    )
 
     @classmethod
     def from_layers(cls, *layers: tuple[str, Mapping[str, Any]]) -> Settings:
@@ -112,7 +122,7 @@ class Settings:
             for key, value in values.items():
                 if key not in table:
                     raise InvalidInput(
-                        f"{origin} has {key!r}, which is not a setting",
+                        f"{origin} has {_spelled(origin, key)}, which is not a setting",
                         field=key,
                         hint=f"Settings: {', '.join(table)}.",
                     )
@@ -126,7 +136,16 @@ def _parse(origin: str, key: str, value: Any, parse: Callable[[str], Any]) -> An
         return parse(str(value))
     except InvalidInput as error:
         raise InvalidInput(
-            f"{origin}: {key}: {error.message}", field=key, hint=error.hint
+            f"{origin}: {_spelled(origin, key)}: {error.message}", field=key, hint=error.hint
         ) from None
     except ValueError as error:
-        raise InvalidInput(f"{origin}: {key} can't be {value!r}: {error}", field=key) from None
+        raise InvalidInput(
+            f"{origin}: {_spelled(origin, key)} can't be {value!r}: {error}", field=key
+        ) from None
+
+
+def _spelled(origin: str, key: str) -> str:
+    """The setting as it is written there."""
+    if origin == ENVIRONMENT:
+        return f"{ENVIRONMENT_PREFIX}{key.upper()}"
+    return f"--{key.replace('_', '-')}" if origin == COMMAND_LINE else key

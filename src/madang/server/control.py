@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -74,7 +75,7 @@ async def run(inherited: Sequence[int] = ()) -> None:
         context.environment_users = users_of_environment
         context.folder_users = users_of_folder
         context.paths.create()
-        await migrate(context.db, context.telemetry)
+        await _migrate(context)
         await prepare_installation(context)
         front = Front(create_app(context), context)
         listeners = stack.enter_context(listen(settings, context.paths, inherited))
@@ -86,6 +87,18 @@ async def run(inherited: Sequence[int] = ()) -> None:
         await stack.enter_async_context(front.portal())
         await stop.wait()
         log.info("control stops; tasks that run go on")
+
+
+async def _migrate(context: ServerContext) -> None:
+    """Raises Unavailable for a database that does not let us in."""
+    try:
+        await migrate(context.db, context.telemetry)
+    except (OSError, DBAPIError) as error:
+        url = urlsplit(context.settings.database)
+        place = f"at {url.hostname}:{url.port or 5432}" if url.hostname else context.paths.database
+        what = "does not answer" if isinstance(error, OSError) else "can't be used"
+        cause = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise Unavailable(f"the database {place} {what}: {cause}") from None
 
 
 def main() -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+
+from madang.core.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,20 @@ class StatePaths:
         return self.sockets / f"{task_id}.sock"
 
     def create(self) -> None:
-        """Make the folders; safe to repeat. Raises OSError where the state folder can't be made,
-        PermissionError where the socket folder is somebody else's."""
+        """Make the folders; safe to repeat. Raises InvalidInput where they can't be made or are
+        somebody else's."""
+        try:
+            self._create()
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise InvalidInput(
+                f"the state folder {str(self.state_dir)!r} can't be used: "
+                f"{error.filename or self.state_dir}: {why}",
+                field="state_dir",
+                hint="Name a folder that you may write to with --state-dir.",
+            ) from None
+
+    def _create(self) -> None:
         for path in (self.state_dir, self.tasks, self.environments, self.volume, self.server_logs):
             path.mkdir(parents=True, exist_ok=True)
         for path in (self.state_dir, self.tasks, self.server_logs):
@@ -86,7 +101,9 @@ class StatePaths:
         self.sockets.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         if self.sockets.parent.stat().st_uid != os.geteuid():
-            raise PermissionError(f"{self.sockets.parent} belongs to another user")
+            raise PermissionError(
+                errno.EPERM, "it belongs to another user", str(self.sockets.parent)
+            )
 
     def secret(self, name: str) -> bytes:
         """A random key of this installation, made at first use and kept in `secrets/NAME`."""

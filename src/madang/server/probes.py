@@ -63,10 +63,13 @@ def login_link(paths: StatePaths) -> str:
     return str(link["url"]) if link else ""
 
 
-def log_tail(paths: StatePaths, server: str) -> str:
-    """The last lines that a server wrote."""
+def log_tail(paths: StatePaths, server: str, start: int = 0) -> str:
+    """The last lines that a server wrote, from byte `start` of its log on."""
     path = paths.server_logs / f"{server}.log"
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    written = path.read_bytes() if path.exists() else b""
+    if start <= len(written):  # else it was rotated since
+        written = written[start:]
+    lines = written.decode(errors="replace").splitlines()
     return "\n".join(lines[-_TAIL_LINES:]) or "(empty)"
 
 

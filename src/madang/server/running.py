@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -196,6 +197,11 @@ def _in_background(
         print(text, flush=True)
         report(text=text, code=error.exit_code)
         return error.exit_code
+    except Exception as error:
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), traceback.format_exc(), flush=True)
+        where = paths.server_logs / "supervisor.log"
+        report(text=f"Error: {type(error).__name__}: {error}. {where} has the rest.", code=1)
+        return 1
     return 0
 
 

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from madang.core.errors import InvalidInput
-from madang.core.settings import Settings
-
-ENVIRONMENT_PREFIX = "MADANG_"
+from madang.core.settings import COMMAND_LINE, ENVIRONMENT, ENVIRONMENT_PREFIX, Settings
 
 CLIENT_VARIABLES = frozenset(
     {"url", "token", "project", "config"}
@@ -45,8 +43,8 @@ def load_settings(
         if name.startswith(ENVIRONMENT_PREFIX)
     }
     settings = Settings.from_layers(
-        ("the command line", flags),
-        ("the environment", {k: v for k, v in variables.items() if k not in CLIENT_VARIABLES}),
+        (COMMAND_LINE, flags),
+        (ENVIRONMENT, {k: v for k, v in variables.items() if k not in CLIENT_VARIABLES}),
         *_file_layer(config_file or Path("madang.toml"), required=config_file is not None),
         ("the defaults", {"state_dir": default_state_dir()}),
     )
@@ -72,6 +70,26 @@ def check_exposure(settings: Settings) -> None:
         hint="Add --tls-cert FILE --tls-key FILE, or --tls self-signed, or --behind-proxy when a "
         "proxy in front ends TLS.",
     )
+
+
+def check_start(settings: Settings) -> None:
+    """Raises InvalidInput for what nothing should be started with: an exposed address, files and
+    folders that are not there."""
+    check_exposure(settings)
+    for setting in ("tls_cert", "tls_key"):
+        file = getattr(settings, setting)
+        if file and not os.access(file, os.R_OK):
+            raise InvalidInput(
+                f"{setting} {file!r} is no file that can be read",
+                field=setting,
+                hint="It takes a PEM file; --tls self-signed makes a certificate.",
+            )
+    if settings.find_links and not Path(settings.find_links).is_dir():
+        raise InvalidInput(
+            f"find_links {settings.find_links!r} is not a folder",
+            field="find_links",
+            hint="It takes a folder of wheels on this machine.",
+        )
 
 
 def portal_url(settings: Settings) -> str:

@@ -24,7 +24,7 @@ from madang.server import running
 from madang.server.listeners import listen_tcp, listen_unix
 from madang.server.paths import StatePaths
 from madang.server.probes import answers, log_tail, login_link
-from madang.server.settings import check_exposure, load_settings, portal_url, to_environment
+from madang.server.settings import check_start, load_settings, portal_url, to_environment
 
 _LOOK_EVERY_S = 0.05
 _READY_WITHIN_S = 60.0
@@ -33,6 +33,8 @@ _STEADY_AFTER_S = 30.0
 _LONGEST_PAUSE_S = 5.0
 _TRIES_BEFORE_READY = 3
 _FIRST_SHELL_CODE = 126
+SAID_WHY = "Error: "
+"""How a server's last line begins when it ended because of something that people can mend."""
 _PR_SET_PDEATHSIG = 1
 _SIGNALS = frozenset({signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
@@ -51,6 +53,8 @@ class Server:
     start_at: float = 0.0
     failures: int = 0
     ready: bool = False
+    log_from: int | None = None
+    """Where in its log file this supervisor's part begins."""
 
 
 @dataclass(slots=True)
@@ -107,7 +111,10 @@ class Supervisor:
             self._wait(_LOOK_EVERY_S)
 
     def _failed(self, server: Server, what: str) -> Unavailable:
-        tail = log_tail(self.paths, server.name)
+        tail = log_tail(self.paths, server.name, server.log_from or 0)
+        sentence = tail.splitlines()[-1]
+        if sentence.startswith(SAID_WHY):
+            return Unavailable(sentence.removeprefix(SAID_WHY).rstrip("."))
         return Unavailable(f"{server.name} {what}", hint=f"The end of its log:\n{tail}")
 
     def _keep_alive(self) -> None:
@@ -141,6 +148,8 @@ class Supervisor:
         log_path = running.rotated_log(self.paths, server.name)
         supervisor = os.getpid()
         with log_path.open("ab") as log_file:
+            if server.log_from is None:
+                server.log_from = log_file.tell()
             server.process = Popen(
                 [sys.executable, "-m", f"madang.server.{server.name}", *server.arguments],
                 env=os.environ | to_environment(self.settings),
@@ -190,7 +199,7 @@ def start(settings: Settings, say: Callable[[str], None], ready: Callable[[], No
     Raises Conflict when it is up already or a port is taken, Unavailable when a server fails.
     """
     paths = StatePaths(settings.state_dir)
-    check_exposure(settings)
+    check_start(settings)
     paths.create()
     with running.only_one(paths):
         running.wait_for_orphans(paths)
@@ -210,6 +219,7 @@ def main() -> int:
     try:
         settings = load_settings({})
         if "--detach" in sys.argv[1:]:
+            check_start(settings)
             paths = StatePaths(settings.state_dir)
             return running.detached(paths, lambda say, ready: start(settings, say, ready))
         start(settings, lambda text: print(text, flush=True), lambda: None)
