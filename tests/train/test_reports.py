@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from madang.server.cluster.shim.launch import bind_report_socket
 from madang.train.reports import Reporter
 
 
@@ -121,3 +122,14 @@ def test_at_the_end_what_waits_is_sent(address: Path) -> None:
         lines = received(receiver)
     assert sorted(line["step"] for line in lines) == [0, 1, 2]
     assert {line["rank"] for line in lines} == {3}
+
+
+def test_a_socket_deeper_than_the_kernel_takes_is_reached(tmp_path: Path) -> None:
+    path = tmp_path / ("deep" * 20) / "folder" / "report.sock"
+    path.parent.mkdir(parents=True)
+    with bind_report_socket(str(path), os.geteuid(), os.getegid()) as receiver:
+        receiver.settimeout(5)
+        reporter = Reporter(str(path))
+        reporter.report(3, 0, {"loss": 0.5})
+        assert json.loads(receiver.recv(65536))["step"] == 3
+        reporter.close()

@@ -26,6 +26,7 @@ MAX_WAITING = 10_000
 _END_S = 1.0
 _PAUSE_S = 0.01
 _RECONNECT_S = 1.0
+_LONGEST_ADDRESS = 107
 
 
 class Reporter:
@@ -103,12 +104,24 @@ class Reporter:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         made.setblocking(False)
         try:
-            made.connect(self._address)
+            _connect(made, self._address)
         except OSError:
             made.close()
             return None
         self._socket = made
         return made
+
+
+def _connect(made: socket.socket, address: str) -> None:
+    if len(os.fsencode(address)) <= _LONGEST_ADDRESS:
+        made.connect(address)
+        return
+    # Without a sandbox the address may be longer than the kernel takes.
+    folder = os.open(os.path.dirname(address), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        made.connect(f"/proc/self/fd/{folder}/{os.path.basename(address)}")
+    finally:
+        os.close(folder)
 
 
 def report(step: int, **metrics: SupportsFloat) -> None:

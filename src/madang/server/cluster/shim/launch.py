@@ -195,7 +195,12 @@ def bind_report_socket(path: str, uid: int, gid: int) -> socket.socket:
     if os.path.lexists(path):
         os.unlink(path)
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    receiver.bind(path)
+    # The kernel takes 107 bytes at most, and a state folder may lie deep: bind by its descriptor.
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        receiver.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+    finally:
+        os.close(folder)
     if os.geteuid() == 0:
         os.chown(path, uid, gid)
     os.chmod(path, 0o600)
