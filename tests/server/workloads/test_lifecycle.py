@@ -100,6 +100,9 @@ async def test_a_gang_fails_and_is_retried_as_a_whole(people: People) -> None:
         agent.end(second[0].id, code, exit_code, facts)
         row = await platform.until_ended(job)
         assert (row.state, row.exit_code) == (WorkloadState.FAILED, 137)
+        assert row.reason is not None
+        culprit = f"worker {second[0].rank} was ended by signal"
+        assert row.reason["message"].startswith(culprit), row.reason
         assert await platform.live_allocations() == 0
 
 

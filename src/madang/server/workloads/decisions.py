@@ -73,8 +73,10 @@ def judge_job(
         return Verdict(_end_by(wish), wish, exit_code=cause.exit_code if cause else None)
     if cause is not None:
         why = cause.reason or Reason(ReasonCode.START_FAILED, {"cause": "for no known reason"})
+        if len(tasks) > 1:
+            why = why.of(f"{cause.role} {cause.replica}")
         if live:
-            peer = {"peer": f"{cause.role} {cause.replica}", "cause": str(why)}
+            peer = {"peer": f"{cause.role} {cause.replica}", "cause": str(cause.reason or why)}
             stops = _stops(live, Reason(ReasonCode.PEER_ENDED, peer))
             return Verdict(WorkloadState.STOPPING, why, stops)
         return _after_failure(why, cause.exit_code, attempt, retries, retry)
