@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,12 +21,16 @@ def login(
     name: Annotated[
         str | None, typer.Option(help="Your name there; asked for if missing.")
     ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Project that later commands mean.")
+    ] = None,
     ca_file: Annotated[
         Path | None,
         typer.Option(help="Certificate to trust, for a platform with a self-signed one."),
     ] = None,
 ) -> None:
     """Log in to a platform; later commands use it until `madang logout`."""
+    from madang.client import Client
     from madang.client.config import login_file, save_config
     from madang.client.login import log_in, log_in_by_token
 
@@ -39,6 +44,9 @@ def login(
         name = name or typer.prompt("Name")
         password = ask_secret("Password")
         config = log_in(url, name, password, ca_file=trusted)
+    if project:
+        with Client.from_config(config) as client:
+            config = replace(config, project=client.projects.get(project).name)
     save_config(login_file(), config)
     print(f"Logged in to {config.url}. `madang whoami` shows as whom.")
 

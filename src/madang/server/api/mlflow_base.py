@@ -31,9 +31,12 @@ from madang.core.errors import (
 from madang.server.api.deps import Actor, Context
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
-from madang.server.identity.projects import resolve_project
+from madang.server.identity.projects import PROJECT_UNCLEAR, resolve_project
 
 MAX_BODY_BYTES = 32 * 2**20
+_TRACKING_URI = (
+    "Name it in the tracking URI: {base}projects/NAME. `madang project list` shows yours."
+)
 _INT64 = range(-(2**63), 2**63)
 
 ERROR_CODES: list[tuple[type[MadangError], str, int]] = [
@@ -66,6 +69,10 @@ class MlflowRoute(APIRoute):
         async def handler(request: Request) -> Response:
             try:
                 return await handle(request)
+            except InvalidInput as error:
+                if error.field == "project" and error.message == PROJECT_UNCLEAR:
+                    error.hint = _TRACKING_URI.format(base=str(request.base_url))
+                return error_response(error)
             except MadangError as error:
                 return error_response(error)
 

@@ -14,6 +14,8 @@ from madang.server.db.engine import announce
 from madang.server.identity.principal import Principal
 from madang.server.identity.tables import MembershipRow, ProjectRow, UserRow
 
+PROJECT_UNCLEAR = "it is not clear which project is meant"
+
 
 async def resolve_project(
     session: AsyncSession, principal: Principal, project: str | None
@@ -141,7 +143,7 @@ async def _only_project(session: AsyncSession, principal: Principal) -> str:
         )
     names = ", ".join(row.name for row in projects)
     raise InvalidInput(
-        "it is not clear which project is meant",
+        PROJECT_UNCLEAR,
         field="project",
-        hint=f"Name one of yours with --project (or project=): {names}.",
+        hint=f"Name one of yours with --project, MADANG_PROJECT or project=: {names}.",
     )
