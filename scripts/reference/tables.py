@@ -10,9 +10,8 @@ from typing import Any
 from madang.core import errors
 from madang.core.permissions import Level, Permission, Role
 from madang.core.reasons import SENTENCES
-from madang.core.settings import Settings
+from madang.core.settings import ENVIRONMENT_PREFIX, Settings
 from madang.core.states import TASK_TRANSITIONS, WORKLOAD_TRANSITIONS, TaskState, WorkloadState
-from madang.server.settings import ENVIRONMENT_PREFIX
 from scripts.reference.markdown import code, one_line, page, table
 
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -43,10 +44,11 @@ class Terminal:
         runner = CliRunner()
         return await asyncio.to_thread(runner.invoke, app, list(words), env=variables)
 
-    async def job(self, *words: str) -> Job:
+    async def job(self, *words: str) -> dict[str, Any]:
         result = await self.type("job", "run", "--detach", "--json", *words)
         assert result.exit_code == 0, (result.output, result.exception)
-        return json.loads(result.stdout)
+        started: dict[str, Any] = json.loads(result.stdout)
+        return started
 
 
 @asynccontextmanager

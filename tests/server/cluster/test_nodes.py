@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -208,5 +209,6 @@ async def test_nodes_talk_with_the_secret_of_nodes_only(sqlite_people: People) -
         answer = await client.post(path, json=to_json(report()))
         assert answer.status_code == 200
         assert answer.json()["orders"] == []
-        for bad in ({}, [], {"protocol": 1}, {**to_json(report()), "wait_s": 1e9}):
+        wrong: list[Any] = [{}, [], {"protocol": 1}, {**to_json(report()), "wait_s": 1e9}]
+        for bad in wrong:
             assert (await client.post(path, json=bad)).status_code == 422

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ async def test_parts_through_the_api(sqlite_people: People) -> None:
         await server.write(task.id, b"one\ntwo\n")
         async with sqlite_people.client("viewer") as viewer:
 
-            async def part(name: str, **params: object) -> dict[str, object]:
+            async def part(name: str, **params: Any) -> dict[str, Any]:
                 answer = await viewer.get(f"/api/v1/jobs/{name}/logs", params=params)
                 assert answer.status_code == 200, answer.text
                 return answer.json()

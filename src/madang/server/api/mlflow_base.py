@@ -1,7 +1,8 @@
 """What the routes of MLflow's protocol share: reading its messages, its errors, its paging.
 
-The routes exist twice: as they are, for the project of the token (or the only one), and below
-`/projects/PROJECT`, which makes `http://HOST/projects/PROJECT` a tracking URI.
+The routes exist twice: as they are, for the project of the token (or the only one, or the one in
+`?project=`), and below `/projects/PROJECT`, so that `http://HOST/projects/PROJECT` can be a
+tracking URI.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from madang.core.errors import (
     Unavailable,
     Unsupported,
 )
-from madang.server.api.deps import Actor, Context
+from madang.server.api.deps import Actor, Context, permission_of
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.identity.projects import PROJECT_UNCLEAR, resolve_project
@@ -245,12 +246,16 @@ class MlflowCall:
 
 
 async def mlflow_actor(request: Request, context: Context, actor: Actor) -> Principal:
-    """Whose request it is, narrowed to the project that the path names."""
-    project = request.path_params.get("project")
+    """Whose request it is, narrowed to the project that the address names. Raises Forbidden
+    when her role there is too low for the route."""
+    project = request.path_params.get("project") or request.query_params.get("project")
     if project is None:
         return actor
     async with context.db.read() as session:
         found = await resolve_project(session, actor, project)
+    for dependency in request.scope["route"].dependencies:
+        if permission := permission_of(dependency.dependency):
+            actor.require(permission, found.id)
     return replace(actor, project_id=found.id)
 
 

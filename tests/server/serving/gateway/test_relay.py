@@ -291,7 +291,8 @@ async def test_unknown_addresses_and_bad_targets(
 @pytest.mark.parametrize(
     "head",
     [
-        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+        b"Transfer-Encoding: chunked\r\n",
         b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n",
         b"POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n",
         b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: +3\r\n",
@@ -319,7 +320,8 @@ async def test_an_upgrade_to_anything_else_is_not_passed_on(world: World) -> Non
     await world.until_routed(world.table(1))
     async with raw_connection(world.port) as (reader, writer):
         writer.write(
-            b"GET /apps/task-1/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+            b"GET /apps/task-1/ HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: Upgrade, HTTP2-Settings\r\n"
             b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
             b"Authorization: Bearer mdt_alice\r\n\r\n"
         )
