@@ -155,7 +155,7 @@ def logins(portal: PortalServer, browser: Browser) -> Iterator[Callable[..., Bro
                 color_scheme="dark" if dark else "light",
                 accept_downloads=True,
             )
-            made[key].set_default_timeout(10_000)
+            made[key].set_default_timeout(30_000)
             body = {"link": portal.run(lambda: portal.login_link(name))}
             answer = made[key].request.post(f"{portal.url}/api/v1/auth/link", data=body)
             assert answer.ok, answer.text()

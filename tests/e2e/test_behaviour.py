@@ -54,7 +54,7 @@ class TestLogin:
     @pytest.fixture
     def page(self, browser: Browser) -> Any:
         context = browser.new_context(viewport=WIDE)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         yield context.new_page()
         context.close()
 
