@@ -109,7 +109,8 @@ def test_errors_survive_the_wire(error_class: type[MadangError]) -> None:
 
 
 def test_codes_and_exit_codes_are_one_a_class() -> None:
-    classes = all_error_classes()
+    # A part may refine a class for its own use; on the wire it is the one it refines.
+    classes = [one for one in all_error_classes() if one.__module__ == "madang.core.errors"]
     assert len({error_class.code for error_class in classes}) == len(classes)
     assert len({error_class.exit_code for error_class in classes}) == len(classes)
 

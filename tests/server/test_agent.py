@@ -12,7 +12,7 @@ import pytest
     [
         (["--state-dir"], "Write settings as --name value"),
         (["state", "x"], "Write settings as --name value"),
-        (["--colour", "red"], "'colour', which is not a setting"),
+        (["--colour", "red"], "--colour, which is not a setting"),
         (["--simulate-gpus", "8H100"], "'8H100' doesn't say which GPUs"),
     ],
 )
