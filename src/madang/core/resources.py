@@ -22,12 +22,17 @@ _SHORT = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _UNITS = {name.lower(): size for name, size in (_BINARY | _DECIMAL | _SHORT).items()}
 _BYTES = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+_PROFILE = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
+_COUNTED = re.compile(r"[a-z][a-z0-9._-]{0,62}")
 
 DEFAULT_CPU_MILLI = 1 * MILLI
 DEFAULT_MEMORY_BYTES = 2 * 2**30
 
-KEYS = ("cpu", "memory", "gpu", "gpu_memory", "gpu_model", "accelerator")
+KEYS = ("cpu", "memory", "gpu", "gpu_memory", "gpu_model", "gpu_profile", "accelerator", "counted")
 """The keys that `Resources.parse` understands, in the order that help texts show them."""
+
+RequestValue = str | int | float | dict[str, int]
+"""What stands beside a key of a request; an object beside `counted` only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,9 @@ class Resources:
     device_milli: thousandths of devices; above 1000 only whole devices.
     device_memory_bytes: memory on each device; 0 when the share alone decides.
     device_models: acceptable models; empty when any will do.
+    device_profile: slices that hardware keeps apart (`1g.10gb`) instead of whole devices;
+    device_milli then counts slices.
+    counted: other things that nodes have a number of (licences, capture cards), sorted by name.
     """
 
     cpu_milli: int = DEFAULT_CPU_MILLI
@@ -47,6 +55,8 @@ class Resources:
     device_milli: int = 0
     device_memory_bytes: int = 0
     device_models: tuple[str, ...] = ()
+    device_profile: str = ""
+    counted: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def parse(cls, request: Mapping[str, object] | Iterable[str]) -> Resources:
@@ -55,54 +65,37 @@ class Resources:
         Raises InvalidInput naming the key, the value and what would do.
         """
         fields = dict(request) if isinstance(request, Mapping) else dict(map(_split, request))
-        unknown = sorted(set(fields) - set(KEYS))
-        if unknown:
-            raise InvalidInput(
-                f"{unknown[0]!r} is not a resource",
-                field=f"resources.{unknown[0]}",
-                hint=f"Known resources: {', '.join(KEYS)}.",
-            )
-        fields = {key: value for key, value in fields.items() if value not in (None, "")}
-        if "accelerator" in fields and "gpu" in fields:
-            raise InvalidInput(
-                "a task can't ask for both 'gpu' and 'accelerator'",
-                field="resources.accelerator",
-                hint="A GPU is an accelerator: ask for one of them.",
-            )
-        result = cls()
-        if "cpu" in fields:
-            result = replace(result, cpu_milli=_parse_milli("cpu", fields["cpu"], least=1))
-        if "memory" in fields:
-            result = replace(result, memory_bytes=_parse_memory(fields["memory"]))
-        if "gpu" in fields:
-            result = replace(
-                result, device_kind="gpu", device_milli=_parse_devices("gpu", fields["gpu"])
-            )
-        elif "gpu_memory" in fields:
-            # Memory alone is a request for a part of one GPU, whatever share that turns out to be.
-            result = replace(result, device_kind="gpu", device_milli=0)
-        elif "accelerator" in fields:
-            kind, milli = _parse_accelerator(fields["accelerator"])
-            result = replace(result, device_kind=kind, device_milli=milli)
-        if "gpu_memory" in fields:
-            result = replace(
-                result, device_memory_bytes=parse_bytes(fields["gpu_memory"], "gpu_memory")
-            )
-        if "gpu_model" in fields:
-            result = replace(result, device_models=_parse_models(fields["gpu_model"]))
-        if not result.device_milli and not result.device_memory_bytes:
-            if result.device_models:
+        _refuse_unknown(fields)
+        fields = {key: value for key, value in fields.items() if value not in (None, "", {})}
+        kind, milli = _parse_device(fields)
+        result = cls(
+            cpu_milli=_parse_milli("cpu", fields.get("cpu", 1), least=1),
+            memory_bytes=(
+                _parse_memory(fields["memory"]) if "memory" in fields else DEFAULT_MEMORY_BYTES
+            ),
+            device_kind=kind,
+            device_milli=milli,
+            device_memory_bytes=(
+                parse_bytes(fields["gpu_memory"], "gpu_memory") if "gpu_memory" in fields else 0
+            ),
+            device_models=_parse_models(fields.get("gpu_model")),
+            device_profile=_parse_profile(fields.get("gpu_profile"), milli),
+            counted=_parse_counted(fields.get("counted", {})),
+        )
+        if result.device_milli or result.device_memory_bytes:
+            return result
+        for key in ("gpu_model", "gpu_profile"):
+            if key in fields:
                 raise InvalidInput(
-                    f"'gpu_model={fields['gpu_model']}' asks for no GPU",
-                    field="resources.gpu_model",
+                    f"'{key}={fields[key]}' asks for no GPU",
+                    field=f"resources.{key}",
                     hint="Add how many, e.g. gpu=1.",
                 )
-            result = replace(result, device_kind="")
-        return result
+        return replace(result, device_kind="")
 
-    def to_request(self) -> dict[str, str | int | float]:
+    def to_request(self) -> dict[str, RequestValue]:
         """The inverse of `parse`, as people would write it."""
-        request: dict[str, str | int | float] = {
+        request: dict[str, RequestValue] = {
             "cpu": format_milli(self.cpu_milli),
             "memory": format_bytes(self.memory_bytes),
         }
@@ -115,10 +108,17 @@ class Resources:
             request["gpu_memory"] = format_bytes(self.device_memory_bytes)
         if self.device_models:
             request["gpu_model"] = "|".join(self.device_models)
+        if self.device_profile:
+            request["gpu_profile"] = self.device_profile
+        if self.counted:
+            request["counted"] = dict(self.counted)
         return request
 
     def __str__(self) -> str:
-        return " ".join(f"{key}={value}" for key, value in self.to_request().items())
+        request = self.to_request()
+        request.pop("counted", None)
+        pairs = [*request.items(), *self.counted]
+        return " ".join(f"{key}={value}" for key, value in pairs)
 
 
 def parse_bytes(value: object, field: str = "size") -> int:
@@ -162,6 +162,16 @@ def _split(pair: str) -> tuple[str, str]:
     return key.strip().replace("-", "_"), value.strip()
 
 
+def _refuse_unknown(fields: Mapping[str, object]) -> None:
+    unknown = sorted(set(fields) - set(KEYS))
+    if unknown:
+        raise InvalidInput(
+            f"{unknown[0]!r} is not a resource",
+            field=f"resources.{unknown[0]}",
+            hint=f"Known resources: {', '.join(KEYS)}; others are asked for under 'counted'.",
+        )
+
+
 def _parse_milli(field: str, value: object, *, least: int) -> int:
     try:
         if isinstance(value, bool):
@@ -195,6 +205,24 @@ def _parse_memory(value: object) -> int:
     return size
 
 
+def _parse_device(fields: Mapping[str, object]) -> tuple[str, int]:
+    """The kind of device and how many thousandths of it; 0 when its memory decides that."""
+    if "accelerator" in fields and "gpu" in fields:
+        raise InvalidInput(
+            "a task can't ask for both 'gpu' and 'accelerator'",
+            field="resources.accelerator",
+            hint="A GPU is an accelerator: ask for one of them.",
+        )
+    if "accelerator" in fields:
+        return _parse_accelerator(fields["accelerator"])
+    if "gpu" in fields:
+        return "gpu", _parse_devices("gpu", fields["gpu"])
+    if "gpu_profile" in fields:
+        return "gpu", MILLI
+    # Memory alone is a request for a part of one GPU, whatever share that turns out to be.
+    return ("gpu", 0) if "gpu_memory" in fields else ("", 0)
+
+
 def _parse_devices(field: str, value: object) -> int:
     milli = _parse_milli(field, value, least=0)
     if milli > MILLI and milli % MILLI:
@@ -219,6 +247,8 @@ def _parse_accelerator(value: object) -> tuple[str, int]:
 
 
 def _parse_models(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
     models = tuple(model.strip() for model in str(value).split("|"))
     if not all(_MODEL.fullmatch(model) for model in models):
         raise InvalidInput(
@@ -227,3 +257,49 @@ def _parse_models(value: object) -> tuple[str, ...]:
             hint="Write it like gpu_model='H100|A100'.",
         )
     return models
+
+
+def _parse_profile(value: object, milli: int) -> str:
+    if value is None:
+        return ""
+    profile = str(value).strip().lower()
+    if not _PROFILE.fullmatch(profile):
+        raise InvalidInput(
+            f"'gpu_profile={value}' is not a profile",
+            field="resources.gpu_profile",
+            hint="Write it like gpu_profile=1g.10gb.",
+        )
+    if milli % MILLI:
+        raise InvalidInput(
+            f"'gpu={format_milli(milli)}' with 'gpu_profile={value}' asks for a part of a slice",
+            field="resources.gpu",
+            hint="A slice is not divided further: ask for gpu=1, or for a smaller profile.",
+        )
+    return profile
+
+
+def _parse_counted(value: object) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, Mapping):
+        raise InvalidInput(
+            f"'counted={value}' is not an object",
+            field="resources.counted",
+            hint='Write it like "counted": {"matlab": 2}.',
+        )
+    counted = {}
+    for name, count in value.items():
+        if not _COUNTED.fullmatch(str(name)) or name in KEYS:
+            raise InvalidInput(
+                f"{name!r} can't name a counted resource",
+                field="resources.counted",
+                hint="Use small letters, digits, '-', '_' and '.', e.g. matlab=2.",
+            )
+        whole = _parse_milli(str(name), count, least=0)
+        if whole % MILLI:
+            raise InvalidInput(
+                f"'{name}={count}' is not a whole number",
+                field="resources.counted",
+                hint=f"Write it like {name}=2.",
+            )
+        if whole:
+            counted[str(name)] = whole // MILLI
+    return tuple(sorted(counted.items()))
