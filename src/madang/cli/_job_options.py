@@ -61,6 +61,18 @@ def parse_pairs(texts: Iterable[str], option: str) -> dict[str, str]:
     return pairs
 
 
+def parse_counts(texts: Iterable[str]) -> dict[str, int]:
+    """`matlab=2`, each."""
+    counts = {}
+    for name, count in parse_pairs(texts, "resource").items():
+        if not (count.isascii() and count.isdigit()):
+            raise InvalidInput(
+                f"'{name}={count}' is not a whole number", field="resource", hint="Write matlab=2."
+            )
+        counts[name] = int(count)
+    return counts
+
+
 def parse_ranges(text: str) -> list[tuple[int, int]]:
     """`128-255`, or several: `75,128-255`."""
     ranges = []

@@ -56,8 +56,10 @@ def _convert(target: Any, value: Any, bound: dict[Any, Any]) -> Any:
 def _convert_union(arguments: tuple[Any, ...], value: Any, bound: dict[Any, Any]) -> Any:
     """A union on the wire is one structured type or None; plain types stand as they are."""
     for argument in arguments:
-        structured = is_dataclass(get_origin(argument) or argument) and isinstance(value, dict)
-        if structured or argument is datetime or get_origin(argument) in (list, tuple, dict):
+        origin = get_origin(argument) or argument
+        structured = (origin is dict or is_dataclass(origin)) and isinstance(value, dict)
+        several = origin in (list, tuple) and isinstance(value, list)
+        if structured or several or argument is datetime:
             return _convert(argument, value, bound)
         if isinstance(argument, type) and issubclass(argument, Enum):
             return argument(value)

@@ -11,8 +11,12 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
 from madang.schemas import FORBID_EXTRA
 
-ResourceRequest = dict[str, str | int | float]
-"""`{"cpu": 2, "memory": "4GiB", "gpu": 0.5}`: the keys of `core.resources.KEYS`."""
+ResourceRequest = dict[str, str | int | float | dict[str, int]]
+"""`{"cpu": 2, "memory": "4GiB", "gpu": 0.5}`: the keys of `core.resources.KEYS`; beside
+`counted` an object: `{"matlab": 2}`."""
+
+Breadth = Literal["", "node", "rack"]
+"""What replicas are kept together on, or apart on; empty: no matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,13 @@ class JobCreate:
     at once, as many as fit. `environment`: `NAME[@VERSION]`; empty: the machine's own Python.
     `datasets`: `NAME[@VERSION][:VIEW]`. `code`: digest of an uploaded bundle (`POST /code`),
     mounted at /code. `retry_exit_codes`: ranges worth a retry. `time_limit_s`: of an attempt.
+
+    `priority`: a number, or `low`, `normal`, `high`, `urgent`. `pool`, `node_labels`: only on
+    such nodes. `together`: all on one `node` or in one `rack`; `apart`: each on its own one.
+    `expected_s`: how long it will run, 0: not known. `preemptible`: may be stopped for others
+    and started again later; jobs are unless told otherwise. `resizable`: replicas come and go
+    between `replicas` and `replicas_max` while it runs. `reservation`: name or id.
+    `wait_for_nodes`: take it even if no node could ever hold it.
     """
 
     __pydantic_config__ = FORBID_EXTRA
@@ -51,10 +62,15 @@ class JobCreate:
     name: str = ""
     project: str | None = None
     queue: str = ""
-    priority: Annotated[int, Ge(-1000), Le(1000)] = 0
+    priority: int | Annotated[str, MaxLen(20)] = 0
     resources: ResourceRequest = field(default_factory=dict)
     replicas: Annotated[int, Ge(1), Le(10_000)] = 1
     replicas_max: Annotated[int, Ge(1), Le(10_000)] | None = None
+    resizable: bool = False
+    pool: Annotated[str, MaxLen(63)] = ""
+    node_labels: Annotated[dict[str, str], MaxLen(100)] = field(default_factory=dict)
+    together: Breadth = ""
+    apart: Breadth = ""
     environment: str = ""
     mounts: Annotated[list[JobMount], MaxLen(100)] = field(default_factory=list)
     datasets: Annotated[list[str], MaxLen(100)] = field(default_factory=list)
@@ -65,9 +81,13 @@ class JobCreate:
     retry_backoff_s: Annotated[float, Ge(0), Le(86_400)] = 5.0
     retry_exit_codes: list[tuple[int, int]] = field(default_factory=lambda: [(128, 255)])
     time_limit_s: Annotated[float, Ge(0), Le(10**8)] = 0.0
+    expected_s: Annotated[float, Ge(0), Le(10**8)] = 0.0
     grace_s: Annotated[float, Ge(0), Le(3600)] | None = None
     on_node_lost: Literal["restart", "keep"] = "keep"
     labels: dict[str, str] = field(default_factory=dict)
+    preemptible: bool | None = None
+    reservation: Annotated[str, MaxLen(100)] = ""
+    wait_for_nodes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +115,8 @@ class Job:
     exit_code: int | None
     labels: dict[str, str]
     parent_id: str | None = None
+    expected_start: datetime | None = None
+    """When it is expected to start, while it waits and that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def request_of_command_line(words: list[str]) -> JobCreate:
     from madang.cli.main import app
 
     recorder = _Recorder()
-    with patch("madang.cli.jobs.connect", lambda project=None: recorder):
+    with patch("madang.cli.job_run.connect", lambda project=None: recorder):
         result = CliRunner().invoke(app, words[1:])
     assert recorder.requests, result.output
     return recorder.requests[0]
@@ -95,9 +95,12 @@ def test_the_python_call_asks_for_the_same(form: JobForm) -> None:
 
 def test_what_the_form_has_no_field_for_is_kept_from_the_job_that_is_changed() -> None:
     base = JobCreate(
-        ["true"], resources={"gpu": 1, "gpu_model": "H100"}, queue="urgent", priority=5,
+        ["true"], queue="urgent", priority=5,
+        resources={"gpu": 1, "gpu_model": "H100", "gpu_profile": "1g.10gb", "counted": {"m": 2}},
         working_directory="/code", labels={"team": "a"}, on_node_lost="restart", grace_s=3.0,
-        retry_exit_codes=[(1, 255)],
+        retry_exit_codes=[(1, 255)], replicas=2, replicas_max=8, resizable=True, pool="train",
+        node_labels={"disk": "nvme"}, together="rack", apart="node", expected_s=60.0,
+        preemptible=False, reservation="nightly", wait_for_nodes=True,
     )  # fmt: skip
     form = JobForm.of(base)
     form.command = "false"

@@ -9,9 +9,9 @@ from typing import Any
 
 from madang.core.errors import InvalidInput
 from madang.core.resources import Resources
-from madang.schemas.jobs import JobCreate, JobMount
+from madang.schemas.jobs import JobCreate, JobMount, ResourceRequest
 
-_MORE_RESOURCES = ("gpu_memory", "gpu_model", "accelerator")
+_MORE_RESOURCES = ("gpu_memory", "gpu_model", "gpu_profile", "accelerator")
 
 
 @dataclass(slots=True)
@@ -129,10 +129,10 @@ class JobForm:
             imports += "from madang.schemas.jobs import JobMount\n"
         return f"{imports}\nClient().jobs.run({request.command!r}{options})"
 
-    def _resources(self) -> dict[str, str | int | float]:
-        resources: dict[str, str | int | float] = {
+    def _resources(self) -> ResourceRequest:
+        resources: ResourceRequest = {
             name: self.base.resources[name]
-            for name in _MORE_RESOURCES
+            for name in (*_MORE_RESOURCES, "counted")
             if self.base and name in self.base.resources
         }
         typed = {"cpu": self.cpu, "memory": self.memory, "gpu": self.gpu}
@@ -148,12 +148,29 @@ def _more_options(base: JobCreate) -> list[str]:
     for name in _MORE_RESOURCES:
         if name in base.resources:
             words += [f"--{name.replace('_', '-')}", str(base.resources[name])]
-    if base.queue:
-        words += ["--queue", base.queue]
-    if base.priority:
-        words += ["--priority", str(base.priority)]
-    if base.working_directory:
-        words += ["--workdir", base.working_directory]
+    for name, count in Resources.parse(base.resources).counted:
+        words += ["--resource", f"{name}={count}"]
+    given = {
+        "queue": base.queue,
+        "priority": str(base.priority or ""),
+        "workdir": base.working_directory,
+        "pool": base.pool,
+        "together": base.together,
+        "apart": base.apart,
+        "reservation": base.reservation,
+        "expected": f"{base.expected_s:g}s" if base.expected_s else "",
+    }
+    for option, value in given.items():
+        if value:
+            words += [f"--{option}", value]
+    for key, value in base.node_labels.items():
+        words += ["--node-label", f"{key}={value}"]
+    if base.resizable:
+        words.append("--resizable")
+    if base.preemptible is not None:
+        words.append("--preemptible" if base.preemptible else "--not-preemptible")
+    if base.wait_for_nodes:
+        words.append("--wait-for-nodes")
     if base.grace_s is not None:
         words += ["--grace", f"{base.grace_s:g}s"]
     for key, value in base.labels.items():

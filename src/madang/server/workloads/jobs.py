@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.core.errors import InvalidInput
 from madang.core.permissions import Permission
+from madang.core.priorities import parse_priority
 from madang.core.resources import Resources
 from madang.core.states import WorkloadKind, WorkloadState
-from madang.schemas.jobs import JobCreate, JobMount
+from madang.scheduling.model import Where
+from madang.schemas.jobs import Breadth, JobCreate, JobMount
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.identity.projects import resolve_project
@@ -167,6 +170,12 @@ def to_spec(request: JobCreate, project_id: str, user_id: str) -> WorkloadSpec:
         replicas_max=most,
         resources=Resources.parse(request.resources),
         command=command,
+        where=Where(
+            pool=request.pool,
+            labels=tuple(sorted(request.node_labels.items())),
+            together=request.together,
+            apart=request.apart,
+        ),
     )
     return WorkloadSpec(
         kind=WorkloadKind.JOB,
@@ -189,11 +198,16 @@ def to_spec(request: JobCreate, project_id: str, user_id: str) -> WorkloadSpec:
             exit_codes=tuple((low, high) for low, high in request.retry_exit_codes),
         ),
         time_limit_s=request.time_limit_s,
+        expected_s=request.expected_s,
         grace_s=request.grace_s,
-        priority=request.priority,
+        priority=parse_priority(request.priority),
         queue=request.queue,
         on_node_lost=request.on_node_lost,
         labels=dict(request.labels),
+        preemptible=request.preemptible,
+        resizable=request.resizable,
+        reservation=request.reservation,
+        wait_for_nodes=request.wait_for_nodes,
     )
 
 
@@ -209,6 +223,11 @@ def to_request(spec: WorkloadSpec, project: str) -> JobCreate:
         resources=dict(role.resources.to_request()),
         replicas=role.replicas_min,
         replicas_max=role.replicas_max if role.replicas_max != role.replicas_min else None,
+        resizable=spec.resizable,
+        pool=role.where.pool,
+        node_labels=dict(role.where.labels),
+        together=cast(Breadth, role.where.together),
+        apart=cast(Breadth, role.where.apart),
         environment=spec.environment,
         mounts=[JobMount(mount.folder, mount.target, mount.read_only) for mount in spec.mounts],
         datasets=list(spec.datasets),
@@ -219,9 +238,13 @@ def to_request(spec: WorkloadSpec, project: str) -> JobCreate:
         retry_backoff_s=spec.retry.backoff_s,
         retry_exit_codes=list(spec.retry.exit_codes),
         time_limit_s=spec.time_limit_s,
+        expected_s=spec.expected_s,
         grace_s=spec.grace_s,
         on_node_lost=spec.on_node_lost,
         labels=dict(spec.labels),
+        preemptible=spec.preemptible,
+        reservation=spec.reservation,
+        wait_for_nodes=spec.wait_for_nodes,
     )
 
 

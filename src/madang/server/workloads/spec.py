@@ -10,13 +10,17 @@ from pydantic import TypeAdapter
 
 from madang.core.errors import InvalidInput
 from madang.core.ids import check_name
+from madang.core.priorities import parse_priority
 from madang.core.resources import Resources
 from madang.core.states import WorkloadKind
+from madang.scheduling.model import ANYWHERE, Where
 
 MAX_REPLICAS = 10_000
-MAX_PRIORITY = 1000
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NODE_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
+_WIDTHS = {"": 0, "node": 1, "rack": 2}
+"""What replicas can be kept together on, or apart on, narrowest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,7 @@ class RoleSpec:
     A job starts with as many as fit, at least the minimum, all at once; a service keeps
     `replicas_min` up until it is scaled, each by itself. `app_port` is where the process listens
     inside its sandbox, 0 for none; with a `ready_path` a replica is ready once GET of it there is
-    answered with 2xx, without one as soon as it runs.
+    answered with 2xx, without one as soon as it runs. `where` says which nodes may take it.
     """
 
     name: str = "worker"
@@ -36,6 +40,7 @@ class RoleSpec:
     command: tuple[str, ...]
     app_port: int = 0
     ready_path: str = ""
+    where: Where = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,11 @@ class WorkloadSpec:
     code: digest of an uploaded bundle (`code.store`), mounted read-only at /code, which then is
     the working directory. time_limit_s: of one attempt, 0 for none. grace_s: between SIGTERM and
     SIGKILL, None for the installation's. queue: empty for the project's default.
+    expected_s: how long it is expected to run, 0 where nobody said.
+    preemptible: may be stopped for others and started again later; None: jobs may, sessions and
+    services may not. resizable: replicas of its roles may come and go between their minimum and
+    maximum while it runs. reservation: name or id of the one whose resources it may use.
+    wait_for_nodes: take it even where no node could hold it, and wait for one that can.
     """
 
     kind: WorkloadKind
@@ -87,12 +97,22 @@ class WorkloadSpec:
     working_directory: str = ""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     time_limit_s: float = 0.0
+    expected_s: float = 0.0
     grace_s: float | None = None
     priority: int = 0
     queue: str = ""
     parent_id: str | None = None
     on_node_lost: Literal["restart", "keep"] = "keep"
     labels: dict[str, str] = field(default_factory=dict)
+    preemptible: bool | None = None
+    resizable: bool = False
+    reservation: str = ""
+    wait_for_nodes: bool = False
+
+    @property
+    def may_be_preempted(self) -> bool:
+        """Whether it may be stopped for others: what was said, else what suits its kind."""
+        return self.kind is WorkloadKind.JOB if self.preemptible is None else self.preemptible
 
     def to_json(self) -> dict[str, Any]:
         dumped: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
@@ -149,6 +169,32 @@ def _check_role(role: RoleSpec, kind: WorkloadKind) -> None:
         )
     if not 0 <= role.app_port <= 65535:
         raise InvalidInput(f"{role.app_port} is not a port", field="app_port")
+    _check_where(role.where)
+
+
+def _check_where(where: Where) -> None:
+    if where.pool:
+        check_name(where.pool, "pool")
+    for label in (text for pair in where.labels for text in pair):
+        if not _NODE_LABEL.fullmatch(label):
+            raise InvalidInput(
+                f"{label!r} can't be in a label of a node",
+                field="node_labels",
+                hint="Write NAME=VALUE of letters, digits, '.', '_', '/' and '-'.",
+            )
+    for name, value in (("together", where.together), ("apart", where.apart)):
+        if value not in _WIDTHS:
+            raise InvalidInput(
+                f"replicas can't be kept {name} on {value!r}",
+                field=name,
+                hint="Write node or rack.",
+            )
+    if where.together and _WIDTHS[where.together] <= _WIDTHS[where.apart]:
+        raise InvalidInput(
+            f"replicas can't share a {where.together} and each have a {where.apart} of its own",
+            field="apart",
+            hint="`together rack` with `apart node` is possible.",
+        )
 
 
 def _check_variable(name: str, value: str) -> None:
@@ -169,14 +215,23 @@ def _check_variable(name: str, value: str) -> None:
 
 
 def _check_numbers(spec: WorkloadSpec) -> None:
-    if not -MAX_PRIORITY <= spec.priority <= MAX_PRIORITY:
+    parse_priority(spec.priority)
+    for field_name, seconds in (("time_limit", spec.time_limit_s), ("expected", spec.expected_s)):
+        if seconds < 0:
+            raise InvalidInput("a length of time can't be negative", field=field_name)
+    if spec.time_limit_s and spec.expected_s > spec.time_limit_s:
         raise InvalidInput(
-            f"priority {spec.priority} is out of range",
-            field="priority",
-            hint=f"Use -{MAX_PRIORITY} to {MAX_PRIORITY}; 0 is normal, more goes first.",
+            f"it is expected to run {spec.expected_s:g} s, and is stopped after "
+            f"{spec.time_limit_s:g} s",
+            field="expected",
+            hint="Raise the time limit, or expect less.",
         )
-    if spec.time_limit_s < 0:
-        raise InvalidInput("a time limit can't be negative", field="time_limit")
+    if spec.resizable and all(role.replicas_min == role.replicas_max for role in spec.roles):
+        raise InvalidInput(
+            "it is resizable, but has no range to be resized in",
+            field="resizable",
+            hint="Give replicas a range, e.g. 2..8.",
+        )
     if spec.grace_s is not None and not 0 <= spec.grace_s <= 3600:
         raise InvalidInput("grace must be 0 to 3600 seconds", field="grace_s")
     if not 0 <= spec.retry.count <= 1000:
