@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, make_url
+from sqlalchemy import event, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import InstrumentedAttribute
 
 from madang.core.errors import InvalidInput, Unavailable
 
@@ -126,6 +127,12 @@ class Database:
     async def close(self) -> None:
         await self.reader.dispose()
         await self.writer.dispose()
+
+
+async def take_turn(session: AsyncSession, id_column: InstrumentedAttribute[str], id: str) -> None:
+    """Wait for the row of this id, so that what is read next stays true until the commit. (On
+    SQLite, where transactions that write run one after the other, it is so already.)"""
+    await session.execute(select(id_column).where(id_column == id).with_for_update())
 
 
 def announce(session: AsyncSession, *topics: str) -> None:

@@ -9,23 +9,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.core.errors import Conflict, InvalidInput, NotFound
 from madang.core.ids import check_name, new_id
 from madang.core.permissions import Permission
 from madang.server.context import ServerContext
-from madang.server.db.engine import announce
+from madang.server.db.engine import announce, take_turn
 from madang.server.environments.base_wheels import ensure_base_wheels
 from madang.server.environments.builder import log_path
 from madang.server.environments.specs import check_python, environment_digest, normal_packages
 from madang.server.environments.tables import EnvironmentRow
 from madang.server.identity.principal import Principal
 from madang.server.identity.projects import resolve_project
+from madang.server.identity.tables import ProjectRow
 
 TOPIC = "environment:"
-_ATTEMPTS = 5
 _LOG_CHUNK = 64 * 1024
 _LOG_PERIOD_S = 0.2
 
@@ -56,39 +55,31 @@ async def create_environment(
     wanted = normal_packages(packages, allow_direct=direct)
     base = await asyncio.to_thread(ensure_base_wheels, context.paths.wheels, python)
     digest = environment_digest(wanted, python, base)
-    for _ in range(_ATTEMPTS):
-        try:
-            async with context.db.transaction() as session:
-                row = await resolve_project(session, principal, project)
-                principal.require(Permission.ENVIRONMENTS_WRITE, row.id)
-                existing = await _with_content(session, row.id, name, digest)
-                if existing is not None:
-                    await _retry(session, existing)
-                    return existing, False
-                created = EnvironmentRow(
-                    id=new_id("env"),
-                    project_id=row.id,
-                    name=name,
-                    version=await _next_version(session, row.id, name),
-                    digest=digest,
-                    python=python,
-                    packages=wanted,
-                    base=base,
-                    state="building",
-                    created_at=context.clock.now(),
-                    created_by=principal.user_id,
-                )
-                await _take_over(session, created)
-                session.add(created)
-                announce(session, f"{TOPIC}{created.id}", f"project:{row.id}:environments")
-            return created, True
-        except IntegrityError:
-            continue  # somebody took the version's number at the same moment
-    raise Conflict(
-        f"environment {name!r} is being changed by others all the time",
-        field="name",
-        hint="Try again.",
-    )
+    async with context.db.transaction() as session:
+        row = await resolve_project(session, principal, project)
+        principal.require(Permission.ENVIRONMENTS_WRITE, row.id)
+        await take_turn(session, ProjectRow.id, row.id)
+        existing = await _with_content(session, row.id, name, digest)
+        if existing is not None:
+            await _retry(session, existing)
+            return existing, False
+        created = EnvironmentRow(
+            id=new_id("env"),
+            project_id=row.id,
+            name=name,
+            version=await _next_version(session, row.id, name),
+            digest=digest,
+            python=python,
+            packages=wanted,
+            base=base,
+            state="building",
+            created_at=context.clock.now(),
+            created_by=principal.user_id,
+        )
+        await _take_over(session, created)
+        session.add(created)
+        announce(session, f"{TOPIC}{created.id}", f"project:{row.id}:environments")
+    return created, True
 
 
 async def list_environments(

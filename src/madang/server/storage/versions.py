@@ -21,7 +21,7 @@ from madang.data.views import hash_split, rule_mask
 from madang.schemas.files import from_wire, to_wire
 from madang.schemas.folders import FolderAccessLevel
 from madang.server.context import ServerContext
-from madang.server.db.engine import announce
+from madang.server.db.engine import announce, take_turn
 from madang.server.identity.principal import Principal
 from madang.server.identity.tables import UserRow
 from madang.server.storage.datasets import (
@@ -105,6 +105,7 @@ async def _save(
     await asyncio.to_thread(_write, manifest, target)
     try:
         async with context.db.transaction() as session:
+            await take_turn(session, DatasetRow.id, dataset.id)
             last = await session.scalar(
                 select(func.max(DatasetVersionRow.number)).where(
                     DatasetVersionRow.dataset_id == dataset.id
