@@ -2,11 +2,18 @@
 
 A `Reason` is a code and the facts of this one case; the sentence is made from both, in one place,
 so that the portal, the command line and the API say the same.
+
+Facts whose name ends in `_at` are times in ISO 8601; whoever shows a sentence writes them in the
+reader's zone (`sentence(…, when=…)`). The facts `job` and `jobs` are ids until `seen_by` has put
+names in their place. `also` holds further clauses, each with a code and facts of its own; `remedy`
+what would have to be done, for programs: a list of steps, which together make it start.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from string import Formatter
 from typing import Any
@@ -22,6 +29,23 @@ class ReasonCode(StrEnum):
     NO_DEVICE = "no_device"
     TOO_LARGE = "too_large"
     GANG_TOO_LARGE = "gang_too_large"
+    TOGETHER_TOO_LARGE = "together_too_large"
+    APART_TOO_FEW = "apart_too_few"
+    NO_POOL = "no_pool"
+    NO_LABEL = "no_label"
+    QUEUE_CLOSED = "queue_closed"
+    QUEUE_LIMIT = "queue_limit"
+    BORROWING_LIMIT = "borrowing_limit"
+    GUARANTEE_KEPT = "guarantee_kept"
+    SUBJECT_LIMIT = "subject_limit"
+    SUBJECT_RUNNING = "subject_running"
+    SUBJECT_PENDING = "subject_pending"
+    WINDOW_AHEAD = "window_ahead"
+    WOULD_DELAY = "would_delay"
+    STOPPING = "stopping"
+    VICTIMS_YOUNG = "victims_young"
+    ROUND = "round"
+    STRICT_ORDER = "strict_order"
     ENVIRONMENT_BUILDING = "environment_building"
     BACKOFF = "backoff"
     STARTING = "starting"
@@ -49,7 +73,9 @@ class ReasonCode(StrEnum):
 SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.QUEUED: "waits behind {ahead} in queue {queue}",
     ReasonCode.RESOURCES: "waits for {wanted}; free now: {free}",
-    ReasonCode.GANG: "waits until all {tasks} tasks fit at once; {fitting} would fit now",
+    ReasonCode.GANG: (
+        "waits until all {tasks} tasks fit at once, {wanted} each; {fitting} would fit now"
+    ),
     ReasonCode.NO_NODE: "waits for a node: none is connected",
     ReasonCode.NODES_CLOSED: "waits for {nodes}, cordoned or lost: no other node could hold it",
     ReasonCode.NO_DEVICE: "asks for {wanted}, which no node has; there are {available}",
@@ -57,6 +83,44 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.GANG_TOO_LARGE: (
         "asks for {tasks} tasks at once of {wanted} each; all nodes together could hold {fitting}"
     ),
+    ReasonCode.TOGETHER_TOO_LARGE: (
+        "asks for {tasks} tasks of {wanted} each on one {within}; the largest could hold {fitting}"
+    ),
+    ReasonCode.APART_TOO_FEW: (
+        "asks for {tasks} tasks of {wanted} each, every one on another {within}; "
+        "only {fitting} could take one"
+    ),
+    ReasonCode.NO_POOL: "asks for pool {pool}, which no node is in; there are {available}",
+    ReasonCode.NO_LABEL: "asks for nodes with {labels}, which no node has",
+    ReasonCode.QUEUE_CLOSED: "waits until queue {queue} is opened",
+    ReasonCode.QUEUE_LIMIT: (
+        "waits for queue {queue}, which has {used} {resource} of at most {limit}; "
+        "this asks for {asked}"
+    ),
+    ReasonCode.BORROWING_LIMIT: (
+        "waits for queue {queue}, which has {used} {resource} and may have {limit} with what it "
+        "borrows; this asks for {asked}"
+    ),
+    ReasonCode.GUARANTEE_KEPT: (
+        "waits for {resource}: what is free is kept for the guarantee of queue {queue}"
+    ),
+    ReasonCode.SUBJECT_LIMIT: (
+        "waits for {subject}, who has {used} {resource} of at most {limit}; this asks for {asked}"
+    ),
+    ReasonCode.SUBJECT_RUNNING: "waits for {subject}, who has {used} of at most {limit} running",
+    ReasonCode.SUBJECT_PENDING: "waits for {subject}, who has {used} of at most {limit} waiting",
+    ReasonCode.WINDOW_AHEAD: (
+        "waits for reservation {reservation}, which needs its place from {from_at} on"
+    ),
+    ReasonCode.WOULD_DELAY: (
+        "waits because it would delay {job}, which is to start at about {from_at}"
+    ),
+    ReasonCode.STOPPING: "waits for {jobs} to stop and make room for it",
+    ReasonCode.VICTIMS_YOUNG: (
+        "waits for {jobs}, which may be stopped for it when they have run long enough, at {from_at}"
+    ),
+    ReasonCode.ROUND: "waits for its turn in queue {queue}, which is decided again at {from_at}",
+    ReasonCode.STRICT_ORDER: "waits for {job}, which is before it in queue {queue}",
     ReasonCode.ENVIRONMENT_BUILDING: "waits for environment {environment} to be built",
     ReasonCode.BACKOFF: "failed ({cause}); tries again in {delay_s} s, attempt {attempt}",
     ReasonCode.STARTING: "is being started on {node}",
@@ -80,9 +144,78 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.PREEMPTED: "made room for {winner}",
 }
 
+CLAUSES: dict[str, str] = {
+    "frees": "the first frees at about {free_at} when {job} ends",
+    "frees_several": "it is free at about {free_at} when {jobs} end",
+    "frees_now": "what it waits for has ended and is being cleaned up",
+    "frees_unknown": "nobody knows when that ends",
+    "next": "next in queue {queue}",
+    "one_ahead": "1 job ahead in queue {queue}",
+    "ahead": "{ahead} jobs ahead in queue {queue}",
+    "queues_first": "{queues} before it for the same",
+    "quota_allows": "quota allows it",
+    "shorter": "with a time limit of at most {limit} it could start now",
+}
+"""What else there is to say about a wait, after the sentence itself."""
+
 _OWN = frozenset(
     {ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.OUT_OF_MEMORY, ReasonCode.START_FAILED}
 )
+
+
+When = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One language: how cases and clauses are said, and jobs that the reader may not see."""
+
+    sentences: Mapping[str, str]
+    clauses: Mapping[str, str]
+    join: str
+    hidden_job: str
+    hidden_jobs: str
+
+
+ENGLISH = Wording(SENTENCES, CLAUSES, "; ", "another job", "{count} other jobs")
+
+
+def utc(at: str) -> str:
+    """`2026-11-21T14:20:31Z` → `2026-11-21 14:20 UTC`."""
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def sentence(
+    code: str, facts: Mapping[str, Any], *, when: When = utc, wording: Wording = ENGLISH
+) -> str:
+    """The sentence of one case, then its clauses. when: writes a time for the reader.
+
+    Raises KeyError where a fact or the code is missing.
+    """
+    parts = [wording.sentences[code].format(**_readable(facts, when, wording))]
+    for clause in facts.get("also", ()):
+        table = wording.sentences if clause["code"] in wording.sentences else wording.clauses
+        said = table[clause["code"]].format(**_readable(clause["facts"], when, wording))
+        parts.append(said)
+    return wording.join.join(parts)
+
+
+def _readable(facts: Mapping[str, Any], when: When, wording: Wording) -> dict[str, Any]:
+    readable: dict[str, Any] = {}
+    for name, value in facts.items():
+        if name.endswith("_at"):
+            value = when(value)
+        elif name == "job" and value is None:
+            value = wording.hidden_job
+        elif isinstance(value, list | tuple):
+            shown = [str(one) for one in value if one is not None]
+            hidden = len(value) - len(shown)
+            if hidden:
+                word = wording.hidden_job if hidden == 1 else wording.hidden_jobs
+                shown.append(word.format(count=hidden))
+            value = ", ".join(shown)
+        readable[name] = value
+    return readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +230,21 @@ class Reason:
         assert not missing, f"reason {self.code} lacks {missing}"
 
     def __str__(self) -> str:
-        sentence = SENTENCES[self.code].format(**self.facts)
+        said = sentence(self.code, self.facts)
         if "who" not in self.facts:
-            return sentence
+            return said
         colon = ":" if self.code is ReasonCode.OUT_OF_MEMORY else ""
-        return f"{self.facts['who']}{colon} {sentence}"
+        return f"{self.facts['who']}{colon} {said}"
 
     def of(self, who: str) -> Reason:
         """The same of one task among several, where it is the task's own doing: `worker 1 failed
         with …`. What befell it (a lost node) is said as it is."""
         return Reason(self.code, {**self.facts, "who": who}) if self.code in _OWN else self
+
+    def seen_by(self, name_of: Callable[[str], str | None]) -> Reason:
+        """The same for one reader: jobs by name. `name_of` answers an id's name, or None for a
+        job the reader may not see: it is told as "another job", its id nowhere."""
+        return Reason(self.code, _named(self.facts, name_of))
 
     def to_json(self) -> dict[str, Any]:
         return {"code": str(self.code), "facts": self.facts, "message": str(self)}
@@ -119,3 +257,28 @@ class Reason:
 def facts_of(code: ReasonCode) -> set[str]:
     """The names of the facts that a code's sentence needs."""
     return {name for _, name, _, _ in Formatter().parse(SENTENCES[code]) if name}
+
+
+def _named(facts: Mapping[str, Any], name_of: Callable[[str], str | None]) -> dict[str, Any]:
+    named = dict(facts)
+    if named.get("job") is not None:
+        named["job"] = name_of(named["job"])
+    if "jobs" in named:
+        named["jobs"] = [name_of(job) if job is not None else None for job in named["jobs"]]
+    if "also" in named:
+        named["also"] = [
+            {**clause, "facts": _named(clause["facts"], name_of)} for clause in named["also"]
+        ]
+    if "remedy" in named:
+        named["remedy"] = [_visible(step, name_of) for step in named["remedy"]]
+    return named
+
+
+def _visible(step: Mapping[str, Any], name_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """A step without the ids of jobs that may not be seen."""
+    return {
+        name: [job for job in value if name_of(job.partition(":")[0]) is not None]
+        if name in {"jobs", "requests"}
+        else value
+        for name, value in step.items()
+    }

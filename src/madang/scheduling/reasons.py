@@ -102,7 +102,9 @@ class Reasons:
             return None
         tasks = sum(group.replicas_min for group in shape)
         if tasks > 1:
-            return Reason(ReasonCode.GANG, {"tasks": tasks, "fitting": attempt.fitting})
+            wanted = " and ".join(dict.fromkeys(str(group.resources) for group in shape))
+            facts = {"tasks": tasks, "wanted": wanted, "fitting": attempt.fitting}
+            return Reason(ReasonCode.GANG, facts)
         need = shape[0].resources
         suitable = [space for space in self._free if self.most(space.node.id, need)]
         facts = {"wanted": str(need), "free": _roomiest(suitable, need)}

@@ -10,11 +10,12 @@ import pytest
 
 import madang.server.portal
 from madang.core.permissions import Role
-from madang.core.reasons import ReasonCode, facts_of
+from madang.core.reasons import CLAUSES, ReasonCode, facts_of
 from madang.core.states import TaskState, WorkloadState
 from madang.schemas.endpoints import EndpointState
 from madang.schemas.nodes import NodeState
 from madang.server.portal.words import translate, translate_reason
+from madang.server.portal.words_ko import CLAUSES as CLAUSES_KO
 from madang.server.portal.words_ko import KOREAN, REASONS
 
 ACTIONS = {"answers", "cancel", "deleted", "deployed", "ready", "scaled", "submitted"}
@@ -66,6 +67,29 @@ def test_english_is_the_key_itself() -> None:
 @pytest.mark.parametrize("code", list(ReasonCode))
 def test_each_reason_is_said_in_korean(code: ReasonCode) -> None:
     assert facts(REASONS[code]) == facts_of(code)
+
+
+@pytest.mark.parametrize("code", list(CLAUSES))
+def test_each_clause_is_said_in_korean(code: str) -> None:
+    assert facts(CLAUSES_KO[code]) == facts(CLAUSES[code])
+
+
+def test_clauses_and_times_are_said_in_the_readers_words() -> None:
+    told = {
+        "wanted": "8 H100",
+        "free": "gpu=2 on a",
+        "also": [
+            {"code": "frees", "facts": {"free_at": "2026-11-21T14:20:00Z", "job": None}},
+            {"code": "next", "facts": {"queue": "vision"}},
+        ],
+    }
+    assert translate_reason("ko", "resources", "", told, when=lambda at: at[11:16]) == (
+        "8 H100을(를) 기다립니다. 지금 남은 것: gpu=2 on a. "
+        "다른 작업이(가) 끝나는 14:20쯤 첫 자리가 납니다. 대기열 vision의 맨 앞입니다"
+    )
+    assert translate_reason("en", "resources", "", told).endswith(
+        "the first frees at about 2026-11-21 14:20 UTC when another job ends; next in queue vision"
+    )
 
 
 def test_a_reason_without_its_facts_stays_english() -> None:

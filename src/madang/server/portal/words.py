@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from madang.server.portal.words_ko import KOREAN, REASONS
+from madang.core.reasons import When, Wording, sentence, utc
+from madang.server.portal.words_ko import CLAUSES, KOREAN, REASONS
+
+
+_KOREAN = Wording(REASONS, CLAUSES, ". ", "다른 작업", "다른 작업 {count}개")
 
 
 def translate(language: str, sentence: str) -> str:
@@ -16,11 +20,14 @@ def translate(language: str, sentence: str) -> str:
     return KOREAN.get(sentence, sentence) if language == "ko" else sentence
 
 
-def translate_reason(language: str, code: str, message: str, facts: Mapping[str, object]) -> str:
-    """Why something waits or has ended, in `language`; `message` is the English sentence."""
-    if language != "ko" or code not in REASONS:
-        return message
+def translate_reason(
+    language: str, code: str, message: str, facts: Mapping[str, object], when: When = utc
+) -> str:
+    """Why something waits or has ended, in `language`; `message` is the English sentence.
+    when: writes an ISO time in the reader's zone."""
     try:
-        return REASONS[code].format(**facts)
+        if language == "ko":
+            return sentence(code, facts, when=when, wording=_KOREAN)
+        return message if "who" in facts else sentence(code, facts, when=when)
     except KeyError:
         return message

@@ -356,7 +356,8 @@ REASONS: dict[str, str] = {
     "queued": "대기열 {queue}에서 {ahead}개 뒤에서 기다립니다",
     "resources": "{wanted}을(를) 기다립니다. 지금 남은 것: {free}",
     "gang": (
-        "태스크 {tasks}개가 한꺼번에 들어갈 자리를 기다립니다. 지금은 {fitting}개가 들어갑니다"
+        "각각 {wanted}인 태스크 {tasks}개가 한꺼번에 들어갈 자리를 기다립니다. "
+        "지금은 {fitting}개가 들어갑니다"
     ),
     "no_node": "연결된 노드가 없어 기다립니다",
     "nodes_closed": "{nodes}이(가) 막혔거나 끊겨 기다립니다. 다른 노드에는 들어갈 수 없습니다",
@@ -366,6 +367,46 @@ REASONS: dict[str, str] = {
         "{wanted}짜리 태스크 {tasks}개를 한꺼번에 요청했습니다. "
         "모든 노드를 합쳐도 {fitting}개가 들어갑니다"
     ),
+    "together_too_large": (
+        "{wanted}짜리 태스크 {tasks}개를 한 {within} 안에 요청했습니다. "
+        "가장 큰 곳에도 {fitting}개가 들어갑니다"
+    ),
+    "apart_too_few": (
+        "{wanted}짜리 태스크 {tasks}개를 서로 다른 {within}에 요청했습니다. "
+        "들어갈 수 있는 곳은 {fitting}군데입니다"
+    ),
+    "no_pool": "노드가 하나도 없는 풀 {pool}을(를) 요청했습니다. 있는 것: {available}",
+    "no_label": "어느 노드에도 없는 레이블 {labels}을(를) 요청했습니다",
+    "queue_closed": "대기열 {queue}이(가) 열리기를 기다립니다",
+    "queue_limit": (
+        "대기열 {queue}이(가) {resource}을(를) 최대 {limit} 가운데 {used} 쓰고 있어 기다립니다. "
+        "이 작업은 {asked}을(를) 요청합니다"
+    ),
+    "borrowing_limit": (
+        "대기열 {queue}이(가) {resource}을(를) {used} 쓰고 있어 기다립니다. 빌리는 것까지 "
+        "{limit}까지 쓸 수 있고, 이 작업은 {asked}을(를) 요청합니다"
+    ),
+    "guarantee_kept": (
+        "{resource}을(를) 기다립니다. 남은 것은 대기열 {queue}에 보장된 몫으로 남겨 둔 것입니다"
+    ),
+    "subject_limit": (
+        "{subject}이(가) {resource}을(를) 최대 {limit} 가운데 {used} 쓰고 있어 기다립니다. "
+        "이 작업은 {asked}을(를) 요청합니다"
+    ),
+    "subject_running": (
+        "{subject}이(가) 한 번에 {limit}개까지 실행할 수 있는데 {used}개가 실행 중이라 기다립니다"
+    ),
+    "subject_pending": (
+        "{subject}이(가) 한 번에 {limit}개까지 대기할 수 있는데 {used}개가 대기 중이라 기다립니다"
+    ),
+    "window_ahead": "{from_at}부터 그 자리를 쓸 예약 {reservation} 때문에 기다립니다",
+    "would_delay": "{from_at}쯤 시작할 {job}이(가) 늦어지게 되므로 기다립니다",
+    "stopping": "{jobs}이(가) 멈추고 자리를 비우기를 기다립니다",
+    "victims_young": (
+        "{jobs}이(가) 최소 실행 시간을 채우는 {from_at}까지 기다립니다. 그 뒤에는 자리를 넘겨받습니다"
+    ),
+    "round": "대기열 {queue}에서 차례를 기다립니다. {from_at}에 다시 정합니다",
+    "strict_order": "대기열 {queue}에서 앞에 있는 {job}을(를) 기다립니다",
     "environment_building": "환경 {environment}을(를) 만드는 중이라 기다립니다",
     "backoff": "실패했습니다({cause}). {delay_s}초 뒤 다시 시도합니다({attempt}번째)",
     "starting": "{node}에서 시작하는 중입니다",
@@ -387,4 +428,17 @@ REASONS: dict[str, str] = {
     "supervisor_lost": "{node}의 감독 프로세스가 죽어 종료 코드를 알 수 없습니다",
     "node_drained": "{actor} 님이 노드 {node}을(를) 비워 중지되었습니다",
     "preempted": "{winner}에 자리를 내주었습니다",
+}
+
+CLAUSES: dict[str, str] = {
+    "frees": "{job}이(가) 끝나는 {free_at}쯤 첫 자리가 납니다",
+    "frees_several": "{jobs}이(가) 끝나는 {free_at}쯤 자리가 납니다",
+    "frees_now": "기다리던 것은 이미 끝나서 정리하는 중입니다",
+    "frees_unknown": "언제 끝날지는 알 수 없습니다",
+    "next": "대기열 {queue}의 맨 앞입니다",
+    "one_ahead": "대기열 {queue}에서 앞에 1개 있습니다",
+    "ahead": "대기열 {queue}에서 앞에 {ahead}개 있습니다",
+    "queues_first": "같은 것을 기다리는 {queues}이(가) 먼저입니다",
+    "quota_allows": "할당량은 충분합니다",
+    "shorter": "시간 제한을 {limit} 이하로 하면 지금 시작할 수 있습니다",
 }
