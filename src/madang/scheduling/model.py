@@ -222,7 +222,8 @@ class Policy:
     seed: of the fixed order of nodes among equals. round_s: how often queues that share in time
     (`shortest`, `attained`, `goodput`) decide anew. half_life_s: of decayed usage.
     migration_budget: share of placed tasks that may be moved to make room. preemption: whether
-    anything may be stopped for others.
+    anything may be stopped for others. backfill: whether others may pass the first of a queue
+    while it waits.
     """
 
     placement: str = "default"
@@ -232,11 +233,36 @@ class Policy:
     half_life_s: float = 7 * 86_400.0
     migration_budget: float = 0.0
     preemption: bool = True
+    backfill: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One replica and where it goes."""
+
+    role: str
+    replica: int
+    node_id: str
+    devices: tuple[DeviceHold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Places that are kept for a request; they are free when all of `until` (keys of allocations)
+    are released."""
+
+    request_id: str
+    placements: tuple[Placement, ...]
+    until: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All there is at one moment. usage: (queue or user id, decayed GPU seconds, as of when)."""
+    """All there is at one moment. usage: (queue or user id, decayed GPU seconds, as of when).
+
+    leaving: keys of what is held by tasks that are being stopped. kept: what others are stopped
+    for.
+    """
 
     nodes: tuple[Node, ...] = ()
     allocations: tuple[Allocation, ...] = ()
@@ -247,6 +273,8 @@ class Snapshot:
     reservations: tuple[Reservation, ...] = ()
     usage: tuple[tuple[str, float, float], ...] = ()
     policy: Policy = field(default_factory=Policy)
+    leaving: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 # -- events: what has happened ----------------------------------------------------------------
@@ -303,6 +331,14 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """A task is being stopped, for whatever cause: it will be `Released`. The planner knows of
+    those that it stops itself."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSet:
     """A queue is new, or is other than before."""
 
@@ -352,6 +388,7 @@ Event = (
     | Began
     | Held
     | Released
+    | Leaving
     | QueueSet
     | QueueGone
     | LimitSet
@@ -362,16 +399,6 @@ Event = (
 
 
 # -- actions: what should happen --------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """One replica and where it goes."""
-
-    role: str
-    replica: int
-    node_id: str
-    devices: tuple[DeviceHold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
