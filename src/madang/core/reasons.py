@@ -117,7 +117,7 @@ SENTENCES: dict[ReasonCode, str] = {
     ),
     ReasonCode.STOPPING: "waits for {jobs} to stop and make room for it",
     ReasonCode.VICTIMS_YOUNG: (
-        "waits for {jobs}, which may be stopped for it when they have run long enough, at {from_at}"
+        "waits until {from_at}, when {jobs} will have run long enough to be stopped for it"
     ),
     ReasonCode.ROUND: "waits for its turn in queue {queue}, which is decided again at {from_at}",
     ReasonCode.STRICT_ORDER: "waits for {job}, which is before it in queue {queue}",
@@ -170,7 +170,7 @@ When = Callable[[str], str]
 class Wording:
     """One language: how cases and clauses are said, and jobs that the reader may not see."""
 
-    sentences: Mapping[str, str]
+    sentences: Mapping[Any, str]
     clauses: Mapping[str, str]
     join: str
     hidden_job: str

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from madang.core.reasons import When, Wording, sentence, utc
 from madang.server.portal.words_ko import CLAUSES, KOREAN, REASONS
 
-
 _KOREAN = Wording(REASONS, CLAUSES, ". ", "다른 작업", "다른 작업 {count}개")
 
 
