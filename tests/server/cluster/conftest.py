@@ -100,7 +100,7 @@ class Node:
             if not folder.is_dir():
                 continue
             shim = records.open_process(records.read_json(str(folder), records.SHIM))
-            plan = records.read_json(str(folder), records.PLAN) or {"cgroups": {}}
+            plan = {"cgroups": {}} | (records.read_json(str(folder), records.PLAN) or {})
             child = records.open_process(records.read_json(str(folder), records.CHILD))
             for descriptor in (shim, child):
                 if descriptor is not None:

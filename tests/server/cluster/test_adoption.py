@@ -147,3 +147,22 @@ async def test_counting_under_fire(idle_node: Node, state_dir: Path, seed: int) 
     folder.mkdir()
     killed = await count_under_fire(idle_node, folder, tasks=6, kills=14, seed=seed)
     assert killed.agents + killed.shims
+
+
+async def test_a_plan_of_an_earlier_version_is_understood(node: Node) -> None:
+    await node.control.run(task_spec("task-1", "sh", "-c", "echo a; sleep 0.3; echo b; exit 9"))
+    await node.until_log("task-1", "a")
+    folder = str(node.folder("task-1"))
+    plan = records.read_json(folder, records.PLAN)
+    for key in ("arguments", "cgroups", "exit_code_key", "isolation", "lease_file", "log_files"):
+        del plan[key]
+    # What ended without a sandbox wrote its exit code under another key, which stays.
+    plan |= {"exit_code_key": "keeper-code", "facts": {}}
+    records.write_json(folder, records.PLAN, plan)
+    old = node.shim_pid("task-1")
+    os.kill(old, signal.SIGKILL)
+    await until_other_shim(node, "task-1", old)
+    report = await node.control.until_exited("task-1")
+    assert report.exit is not None
+    assert report.exit.exit_code == 9
+    assert node.log("task-1") == "a\nb\n"

@@ -64,7 +64,8 @@ async def test_the_environment_is_the_tasks_alone(
     variables = dict(line.split("=", 1) for line in node.log("task-1").splitlines())
     assert set(variables) - {"PWD", "OLDPWD", "_"} == {
         *("HOME", "USER", "LOGNAME", "PATH", "LANG", "TMPDIR", "SHELL"),
-        *("MADANG_API_URL", "MLFLOW_TRACKING_URI", "MADANG_REPORT_SOCKET", "MADANG_TASK_ID"),
+        *("MADANG_API_URL", "MADANG_REPORT_SOCKET", "MADANG_TASK_ID"),
+        *("MLFLOW_TRACKING_URI", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"),
     }
     assert variables["MADANG_API_URL"].startswith("http://127.0.0.1:")
     assert not variables["MADANG_API_URL"].endswith("%")

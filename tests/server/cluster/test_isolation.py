@@ -190,6 +190,10 @@ ATTACKS = [
         mounts={"/etc/shadow": "/etc/shadow"},
     ),
     Attack(
+        "where things lie on the node",
+        "print('STOLEN' if 'scra' + 'tch' in open('/proc/1/cmdline').read() else '')",
+    ),
+    Attack(
         "the uid",
         "import os\nprint('STOLEN' if os.getuid() == 0 else '')",
         (as_root,),
@@ -208,7 +212,8 @@ ATTACKS = [
 
 
 class WeakSandbox(BwrapSandbox):
-    """The real one with protections taken away."""
+    """The real one with protections taken away; all that bubblewrap is told is in its argument
+    list."""
 
     def __init__(self, attack: Attack, places: dict[str, str]) -> None:
         super().__init__()
@@ -220,7 +225,8 @@ class WeakSandbox(BwrapSandbox):
         return not self._attack.shared_network
 
     def command(self, task: SandboxTask) -> list[str]:
-        command = super().command(task)
+        program, _, _, *rest = super().command(task)
+        command = [program, *super().hidden_arguments(task), *rest]
         edits = [
             with_mount(fill(source, self._places), fill(target, self._places))
             for source, target in self._attack.mounts.items()
@@ -232,6 +238,9 @@ class WeakSandbox(BwrapSandbox):
         for edit in edits:
             command = edit(command)
         return command
+
+    def hidden_arguments(self, task: SandboxTask) -> list[str]:
+        return []
 
     def seccomp_filter(self) -> bytes:
         if not self._attack.no_filter:
@@ -305,3 +314,11 @@ async def test_the_file_tree_has_nothing_else(node: Node) -> None:
     assert "shadow" not in log
     assert "madang" not in log.replace("madang-node", "")
     assert "task-1" in log.splitlines()
+
+
+async def test_no_descriptor_of_the_sandbox_is_inherited(node: Node) -> None:
+    """But that of the status lines, which a later step closes."""
+    await node.run(
+        boxed("task-1", "python", "-c", "import os; print(os.listdir('/proc/self/fd'))")
+    )
+    assert node.log("task-1").strip() == "['0', '1', '2', '3']"  # 3: the listing itself

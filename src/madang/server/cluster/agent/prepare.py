@@ -91,6 +91,7 @@ class Preparer:
             "task_id": spec.task_id,
             "attempt": spec.attempt,
             "argv": sandbox.command(task),
+            "arguments": sandbox.hidden_arguments(task),
             "exit_code_key": "exit-code" if sandbox.reports_exit_code else "keeper-code",
             "env": self._environment_variables(spec, sandbox, scratch),
             "environment_file": str(scratch / "run" / "environment"),
@@ -182,6 +183,8 @@ class Preparer:
             "TMPDIR": places.tmp,
             "SHELL": "/bin/sh",
             "MLFLOW_TRACKING_URI": api_url,
+            # The address that it would print leads to this task's relay: nobody can open it.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             **spec.environment_variables,
             "MADANG_API_URL": api_url,
             "MADANG_REPORT_SOCKET": places.report_socket,

@@ -9,6 +9,7 @@ from typing import ClassVar
 from madang.server.cluster.protocol import TaskSpec
 
 SHELL = "/bin/sh"
+ARGUMENTS_FD = 7
 
 INNER_SCRIPT = """\
 umask 007
@@ -83,6 +84,11 @@ class Sandbox(ABC):
 
     @abstractmethod
     def command(self, task: SandboxTask) -> list[str]: ...
+
+    def hidden_arguments(self, task: SandboxTask) -> list[str]:
+        """Words that `command` reads from ARGUMENTS_FD, each ended by a NUL: they tell of the
+        node, and an argument list can be read by who runs inside (/proc/1/cmdline)."""
+        return []
 
     @abstractmethod
     def isolation(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from madang.server.cluster.protocol import Mount, TaskSpec
 from madang.server.cluster.sandbox.base import (
+    ARGUMENTS_FD,
     Places,
     Sandbox,
     SandboxTask,
@@ -82,17 +83,16 @@ class BwrapSandbox(Sandbox):
         return Places(home=f"/home/{spec.user.name}", tmp="/tmp", run=RUN_INSIDE)
 
     def command(self, task: SandboxTask) -> list[str]:
+        assert self._program is not None
         spec = task.spec
         places = self.places(spec, task.scratch)
         inner = inner_command(task, places, spec.working_directory or places.home)
         user = become_user(spec) if is_root() else []
-        return [*self.arguments(task), "--", *user, *inner]
+        return [self._program, "--args", str(ARGUMENTS_FD), "--", *user, *inner]
 
-    def arguments(self, task: SandboxTask) -> list[str]:
-        """Bubblewrap and its options; the order of the mounts matters, later ones go on top."""
-        assert self._program is not None
+    def hidden_arguments(self, task: SandboxTask) -> list[str]:
+        """Bubblewrap's options; the order of the mounts matters, later ones go on top."""
         return [
-            self._program,
             *self._namespaces(task.spec),
             *self._system(),
             *self._etc(task.scratch),

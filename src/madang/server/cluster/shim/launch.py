@@ -20,6 +20,8 @@ WORD_FD = 5
 """The same, for the last step before the user's command; bubblewrap keeps the other to itself."""
 SECCOMP_FD = 4
 """Where it reads the system call filter from."""
+ARGUMENTS_FD = 7
+"""Where it reads most of its arguments from: what is in its argument list, the task can read."""
 
 _CLEAR_OF_THE_CHILD = 100
 
@@ -150,6 +152,8 @@ def _become(folder: str, plan: dict[str, Any], reports: socket.socket) -> NoRetu
         inherited[STATUS_FD] = inherited[WORD_FD] = status
         if plan["seccomp"]:
             inherited[SECCOMP_FD] = os.open(plan["seccomp"], os.O_RDONLY)
+        if plan["arguments"]:
+            inherited[ARGUMENTS_FD] = _memory_file(plan["arguments"])
         high = {
             target: fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, _CLEAR_OF_THE_CHILD)
             for target, source in inherited.items()
@@ -167,6 +171,14 @@ def _become(folder: str, plan: dict[str, Any], reports: socket.socket) -> NoRetu
         os.write(status, text)
     finally:
         os._exit(127)
+
+
+def _memory_file(words: list[str]) -> int:
+    """A file without a name, with each word ended by a NUL, to be read from its beginning."""
+    descriptor = os.memfd_create("arguments")
+    os.write(descriptor, b"".join(os.fsencode(word) + b"\0" for word in words))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _status_file(folder: str) -> int:

@@ -36,6 +36,28 @@ FORGOTTEN = "forgotten"
 
 _RESERVED_BYTES = 8192
 
+_PLAN_DEFAULTS = {
+    "arguments": [],
+    "app_port": 0,
+    "app_socket": "",
+    "cgroups": {},
+    "exit_code_key": "exit-code",
+    "grace_s": 30.0,
+    "isolation": {},
+    "lease_file": "",
+    "log_bytes": 16 << 20,
+    "log_files": 2,
+    "seccomp": "",
+    "time_limit_s": 0.0,
+}
+_FACT_DEFAULTS = {
+    "command_not_found": {"command": "", "place": "the PATH"},
+    "memory_limit": "what it asked for",
+    "no_directory": "the working directory can't be entered",
+    "time_limit": "what it asked for",
+}
+"""What a task had whose plan an earlier version wrote, before there was such a key."""
+
 
 def read_json(folder: str, name: str) -> Any:
     """The record, or None when it was never written."""
@@ -44,6 +66,14 @@ def read_json(folder: str, name: str) -> Any:
             return json.load(file)
     except FileNotFoundError:
         return None
+
+
+def read_plan(folder: str) -> Any:
+    """What the shim works by. A task outlives upgrades: keys that its plan lacks are added."""
+    plan = {**_PLAN_DEFAULTS, **read_json(folder, PLAN)}
+    facts = {"task_folder": folder, "node": "this node", **_FACT_DEFAULTS, **plan.get("facts", {})}
+    plan["facts"] = {"node_lost": {"node": facts["node"]}, **facts}
+    return plan
 
 
 def write_json(folder: str, name: str, value: Any, *, durable: bool = True) -> None:

@@ -65,7 +65,7 @@ class Supervisor:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._plan: dict[str, Any] = records.read_json(folder, records.PLAN)
+        self._plan: dict[str, Any] = records.read_plan(folder)
         self._loop = Loop()
         self._log: LogWriter | None = None
         self._reports: Reports | None = None
