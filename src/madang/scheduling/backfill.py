@@ -10,7 +10,7 @@ A plain function of what it is told: the same releases, windows and holds give t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -23,6 +23,8 @@ from madang.scheduling.timeline import (
     Releases,
     Timeline,
     amounts_of,
+    less,
+    series_of,
     shortfall,
     take,
 )
@@ -37,7 +39,8 @@ class Profile:
 
     cluster, releases: what is free now and what is given back later; they are not changed, and
     must not change while the profile is in use but for what `started` is told. windows:
-    reservations that are not over, with what of each is still unused.
+    reservations that are not over. own: what runs in windows now, by series: it holds what is
+    theirs.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Profile:
         releases: Releases | Iterable[Release],
         now: float,
         windows: Iterable[Reservation] = (),
+        own: Mapping[str, Sequence[Release]] | None = None,
     ) -> None:
         self.now = now
         self._cluster = cluster
@@ -53,7 +57,7 @@ class Profile:
         self._all = Timeline(cluster, self._releases)
         self._holds: list[Hold] = []
         self._spares: dict[tuple[str, ...], Cluster] = {}
-        self._windows = self._hold_windows(windows)
+        self._windows = self._hold_windows(windows, own or {})
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -138,6 +142,11 @@ class Profile:
                     return hold.holder
         return None
 
+    def fits(self, groups: Sequence[Group], time: float, duration: float) -> bool:
+        """Whether all groups fit at their minimum from `time` on for `duration` seconds."""
+        holds = self._seen("")
+        return self._fits(at_minimum(groups), time, holds, duration) is not None
+
     def held_from(self, holder: str) -> float | None:
         """When a hold begins; None: it holds nothing."""
         return next((hold.start for hold in self._holds if hold.holder == holder), None)
@@ -205,7 +214,8 @@ class Profile:
         return [
             hold
             for hold in self._holds
-            if hold.holder != reservation and (not alone or hold.holder in self._windows)
+            if (not reservation or series_of(hold.holder) != reservation)
+            and (not alone or hold.holder in self._windows)
         ]
 
     def _times(self, holds: Iterable[Hold]) -> list[float]:
@@ -269,12 +279,15 @@ class Profile:
             take(state, node_id, missing)
         return state
 
-    def _hold_windows(self, windows: Iterable[Reservation]) -> frozenset[str]:
-        """Each window holds its places: where nothing runs into it for sure, else where what runs
-        is expected to have ended, else where it would fit if nothing ran."""
+    def _hold_windows(
+        self, windows: Iterable[Reservation], own: Mapping[str, Sequence[Release]]
+    ) -> frozenset[str]:
+        """Each window holds its places, the one that was booked first first: where nothing runs
+        into it for sure, else where what runs is expected to have ended, else where it would fit
+        if nothing ran."""
         ahead = sorted(
             (window for window in windows if not window.returned and window.end > self.now),
-            key=lambda window: (window.start, window.id),
+            key=lambda window: window.id,
         )
         if not ahead:
             return frozenset()
@@ -282,24 +295,60 @@ class Profile:
         found: dict[tuple[object, ...], tuple[Placement, ...]] = {}
         for window in ahead:
             start = max(window.start, self.now)
+            used = own.get(series_of(window.id), ()) if start == self.now else ()
             groups = at_minimum(window.groups)
-            lasts = window.end - start
             beside = tuple(h.holder for h in self._holds if h.start < window.end and h.end > start)
-            key = (groups, beside, len(self._releases.until(start)))
+            key = (groups, beside, len(self._releases.until(start)), window.end - start, id(used))
             if key not in found:
-                for cluster in self._tiers(sure, start):
-                    attempt = place(groups, self._state(cluster, start, lasts, self._holds))
-                    found[key] = attempt.placements
-                    if attempt.complete:
-                        break
+                found[key] = self._place_window(groups, start, window.end - start, sure, used)
             amounts = amounts_of(found[key], groups)
+            for release in used:
+                if release.node_id in amounts:
+                    less(amounts[release.node_id], release.amounts())
             self._holds.append(Hold(window.id, start, window.end, amounts))
         return frozenset(window.id for window in ahead)
 
-    def _tiers(self, sure: Timeline, start: float) -> Iterator[Cluster]:
-        yield sure.at(start)
-        yield self._all.at(start)
-        yield self._cluster.emptied()
+    def _place_window(
+        self,
+        groups: Sequence[Group],
+        start: float,
+        lasts: float,
+        sure: Timeline,
+        used: Sequence[Release],
+    ) -> tuple[Placement, ...]:
+        nodes = {release.node_id for release in used}
+        for expected in (sure, self._all, None):
+            cluster = self._cluster.emptied() if expected is None else expected.at(start)
+            state = self._state(cluster, start, lasts, self._holds)
+            for release in used if expected is not None else ():
+                state.give(release.node_id, release.need, release.devices)
+            placements = _place_near(groups, state, nodes)
+            if placements is not None:
+                return placements
+        return ()
+
+
+def _place_near(
+    groups: Sequence[Group], cluster: Cluster, nodes: Collection[str]
+) -> tuple[Placement, ...] | None:
+    """Places for all, on `nodes` as far as they go, so that what runs there counts as theirs."""
+    own: list[Placement] = []
+    left: list[Group] = []
+    for group in groups:
+        count = 0
+        while nodes and count < group.replicas_min:
+            one = replace(group, replicas_min=1, replicas_max=1, first=group.first + count)
+            attempt = place((one,), cluster, within=nodes)
+            if not attempt.complete:
+                break
+            own.extend(attempt.placements)
+            count += 1
+        rest = group.replicas_min - count
+        if rest:
+            first = group.first + count
+            left.append(replace(group, replicas_min=rest, replicas_max=rest, first=first))
+    attempt = place(left, cluster)
+    return (*own, *attempt.placements) if attempt.complete else None
 
 
 def at_minimum(groups: Sequence[Group]) -> tuple[Group, ...]:

@@ -40,6 +40,11 @@ class Release(NamedTuple):
         return amount_of(self.need, self.devices)
 
 
+def series_of(reservation: str) -> str:
+    """The series of a window: of the window `rsv-1/20261123T090000Z`, `rsv-1`."""
+    return reservation.partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Places that are kept from `start` until `end`, by node."""
@@ -239,6 +244,13 @@ def take(cluster: Cluster, node_id: str, amount: Amount) -> None:
     if counted:
         need = Resources(need.cpu_milli, need.memory_bytes, counted=counted)
     cluster.take(node_id, need, holds)
+
+
+def less(amount: Amount, used: Mapping[What, int]) -> None:
+    """Take `used` off, as far as there is something to take it off."""
+    for what, n in used.items():
+        if what in amount:
+            amount[what] = max(0, amount[what] - n)
 
 
 def _add(amount: Amount, sign: int, more: Mapping[What, int]) -> None:
