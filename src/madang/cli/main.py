@@ -43,6 +43,7 @@ COMMANDS: dict[str, str] = {
     "down": "madang.cli.down:down",
     "login": "madang.cli.login:login",
     "logout": "madang.cli.login:logout",
+    "simulate": "madang.cli.simulate:simulate",
     "up": "madang.cli.up:up",
     "whoami": "madang.cli.login:whoami",
 }

@@ -14,6 +14,7 @@ import heapq
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from madang.core.resources import MILLI
 from madang.scheduling.model import (
@@ -362,9 +363,9 @@ class Simulation:
 
 
 def speed_at(speeds: Sequence[tuple[int, float]], gpus: float) -> float:
-    """Units per second with so many GPUs: in a line between known points; beyond the last, as there."""
+    """Units per second with so many GPUs: linear between known points, no more beyond the last."""
     known = [(0.0, 0.0), *((float(count), speed) for count, speed in speeds)]
-    for (low, slow), (high, fast) in zip(known, known[1:], strict=False):
+    for (low, slow), (high, fast) in pairwise(known):
         if gpus <= high or high == known[-1][0]:
             return slow + (fast - slow) * (min(gpus, high) - low) / (high - low)
     return known[-1][1]

@@ -95,9 +95,7 @@ class Recording:
     def job(self, job: Job) -> JobRecord:
         request = job.request
         gpus = gpu_milli(request) / MILLI
-        record = JobRecord(
-            request.id, request.queue, gpus, request.submitted_at, job.duration_s
-        )
+        record = JobRecord(request.id, request.queue, gpus, request.submitted_at, job.duration_s)
         self.jobs.append(record)
         self._by_id[request.id] = record
         return record

@@ -85,9 +85,7 @@ class Row:
         try:
             when = datetime.fromisoformat(text)
         except ValueError:
-            raise self.bad(
-                column, "Write seconds, or a time like 2026-11-21T09:30:00Z."
-            ) from None
+            raise self.bad(column, "Write seconds, or a time like 2026-11-21T09:30:00Z.") from None
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
     def yes(self, column: str, default: bool = False) -> bool:

@@ -1,0 +1,225 @@
+"""What `madang simulate` does: reads a trace, runs it once for each scenario, reports.
+
+`simulate(Options(...))` is the whole of it; the command line only parses and prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+from madang.core.errors import InvalidInput
+from madang.scheduling.model import Policy
+from madang.scheduling.ordering import ORDERS, TIME_SHARING
+from madang.scheduling.placement import POLICIES
+from madang.scheduling.simulation import csv, history, html, kueue, philly
+from madang.scheduling.simulation.driver import Simulation, Timing
+from madang.scheduling.simulation.report import Report, report
+from madang.scheduling.simulation.summary import Row, figures, queue_rows
+from madang.scheduling.simulation.trace import Trace
+from madang.scheduling.simulation.what_if import Changes, changed
+
+FORMATS = ("openb", "pollux", "philly", "kueue", "history", "csv")
+MIXES = ("given", "learned")
+
+Progress = Callable[[str, int, int], None]
+Stop = Callable[[], bool]
+
+
+class Result(Protocol):
+    """One scenario's outcome."""
+
+    @property
+    def partial(self) -> bool: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """As the command line's options. None in a time: what suits the format. `policies` and
+    `orderings`: every combination is a scenario; `compare` adds the unchanged trace."""
+
+    format: str
+    nodes: Path | None = None
+    workloads: Path | None = None
+    data: Any = None
+    profiles: Path | None = None
+    policies: tuple[str, ...] = ()
+    orderings: tuple[str, ...] = ()
+    mix: str = "given"
+    seed: int = 42
+    inflate: float | None = None
+    load: float = 0.85
+    changes: Changes = field(default_factory=Changes)
+    compare: bool = False
+    grace_s: float | None = None
+    start_s: float | None = None
+    restart_s: float | None = None
+    save_every_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What all scenarios gave, by name, in the order in which they ran."""
+
+    results: dict[str, Result]
+
+    @property
+    def partial(self) -> bool:
+        return any(result.partial for result in self.results.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Of one scenario its figures; of several a list with their names."""
+        if len(self.results) == 1:
+            return next(iter(self.results.values())).to_json()
+        return {
+            "scenarios": [
+                {"scenario": name, **result.to_json()} for name, result in self.results.items()
+            ]
+        }
+
+    @property
+    def reports(self) -> list[Report]:
+        return [result for result in self.results.values() if isinstance(result, Report)]
+
+    def figures(self) -> list[Row]:
+        """Rows for a table, one cell a scenario."""
+        if self.reports:
+            return figures(self.reports)
+        plain = [result.to_json() for result in self.results.values()]
+        names = [name for name, value in plain[0].items() if isinstance(value, int | float | str)]
+        return [(name, tuple(_cell(values.get(name)) for values in plain)) for name in names]
+
+    def queue_waits(self) -> list[Row]:
+        """Rows for a table: how many jobs of a queue, then its waits in each scenario."""
+        return queue_rows(self.reports)
+
+    def html(self) -> str:
+        """A page with charts that needs nothing else."""
+        if not self.reports:
+            raise InvalidInput(
+                "this format has no HTML report", hint="Use --json, or another format."
+            )
+        return html.render(self.reports)
+
+
+def simulate(
+    options: Options, progress: Progress | None = None, stop: Stop | None = None
+) -> Outcome:
+    """Run every scenario; after `stop` said so, what there is until then is partial.
+
+    Raises InvalidInput for files, names and values that can't be used.
+    """
+    _check(options)
+    results: dict[str, Result] = {}
+    for name, run in _scenarios(options):
+        tell = None if progress is None else _Told(progress, name)
+        results[name] = run(tell, stop)
+        if stop is not None and stop():
+            break
+    return Outcome(results)
+
+
+Run = Callable[["_Told | None", Stop | None], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    progress: Progress
+    name: str
+
+    def __call__(self, done: int, total: int) -> None:
+        self.progress(self.name, done, total)
+
+
+def _scenarios(options: Options) -> Iterator[tuple[str, Run]]:
+    trace = read(options)
+    if options.compare:
+        yield "as it is", _run_of("as it is", trace, Policy(seed=options.seed), options)
+    other = changed(trace, replace(options.changes, inflate=options.inflate or 1.0))
+    policies: Sequence[str] = options.policies or (Policy().placement,)
+    for policy, ordering in product(policies, options.orderings or ("",)):
+        name = ", ".join(part for part in (policy, ordering) if part)
+        chosen = other.with_ordering(ordering) if ordering else other
+        yield name, _run_of(name, chosen, Policy(placement=policy, seed=options.seed), options)
+
+
+def _run_of(name: str, trace: Trace, policy: Policy, options: Options) -> Run:
+    def run(progress: _Told | None, stop: Stop | None) -> Result:
+        simulation = Simulation(trace, policy, timing(options))
+        return report(name, simulation.run(progress, stop))
+
+    return run
+
+
+def timing(options: Options) -> Timing:
+    """What was said, else what suits the format: Kueue's generator has no costs and loses the
+    work of what it stops; elsewhere half a minute to save and half a minute to go on."""
+    usual = Timing(save_every_s=None) if options.format == "kueue" else Timing(30.0, 0.0, 30.0)
+    chosen = {
+        name: value
+        for name in ("grace_s", "start_s", "restart_s", "save_every_s")
+        if (value := getattr(options, name)) is not None
+    }
+    return replace(usual, **chosen)
+
+
+def read(options: Options) -> Trace:
+    """The trace in its common form."""
+    if options.data is not None:
+        return history.from_json(options.data)
+    workloads = options.workloads
+    if workloads is None:
+        raise InvalidInput("there is nothing to replay", hint="Name a file with --workloads.")
+    match options.format:
+        case "kueue":
+            trace = kueue.read(workloads)
+        case "philly":
+            trace = philly.read(workloads, options.load)
+        case "history":
+            trace = history.read(workloads)
+        case _:
+            if options.nodes is None:
+                raise InvalidInput(
+                    "there is nothing to run jobs on", hint="Name a file with --nodes."
+                )
+            return csv.read(workloads, options.nodes)
+    if options.nodes is not None:
+        trace = replace(trace, nodes=csv.read_nodes(options.nodes))
+    return trace
+
+
+def _check(options: Options) -> None:
+    _known("format", (options.format,), FORMATS)
+    _known("mix", (options.mix,), MIXES)
+    _known("ordering", options.orderings, (*ORDERS, *sorted(TIME_SHARING)))
+    if options.format in ("openb", *_TRACES):
+        _known("policy", options.policies, POLICIES)
+    for name, value, least, most in (
+        ("inflate", options.inflate, 0.01, 100.0),
+        ("load", options.load, 0.01, 100.0),
+        ("seed", options.seed, 0, 2**32 - 1),
+    ):
+        if value is not None and not least <= value <= most:
+            raise InvalidInput(
+                f"--{name} {value:g} is out of range", hint=f"From {least:g} to {most:g}."
+            )
+
+
+_TRACES = ("philly", "kueue", "history", "csv")
+
+
+def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"{name!r} is not a {what}", field=what, hint=f"There are {', '.join(known)}."
+            )
+
+
+def _cell(value: object) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)

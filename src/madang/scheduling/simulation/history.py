@@ -1,0 +1,175 @@
+"""The platform's own history, as `GET /api/v1/history` and its lists of nodes and queues give it.
+
+`{"at": TIME, "nodes": […], "queues": […], "work": […]}` with the fields of `madang.schemas`; the
+command line fetches it (`--from-history`) and can keep it in a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from madang.core.amounts import parse_amounts
+from madang.core.errors import InvalidInput
+from madang.core.resources import MILLI, Resources
+from madang.scheduling.model import Amounts, Device, Group, Node, Queue, Request
+from madang.scheduling.simulation.table import open_text
+from madang.scheduling.simulation.trace import Job, Trace, in_order, invalid, one_queue
+
+_UNKNOWN_DURATION_S = 3600.0
+"""Of what has never ran, when nothing else has ended either."""
+
+
+def read(path: Path) -> Trace:
+    """Raises InvalidInput naming the file and what is missing in it."""
+    with open_text(path) as file:
+        try:
+            data = json.load(file)
+        except ValueError as error:
+            raise invalid(
+                path.name,
+                f"this is not JSON: {error}",
+                "madang simulate --from-history --save it.",
+            ) from None
+    return from_json(data, path.name)
+
+
+def from_json(data: Any, name: str = "history") -> Trace:
+    try:
+        return _trace(data, name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise invalid(
+            name,
+            f"this is not a history of the platform ({type(error).__name__}: {error})",
+            "Fetch one with: madang simulate --from-history --save history.json",
+        ) from None
+
+
+def _trace(data: Mapping[str, Any], name: str) -> Trace:
+    until = _seconds(data["at"])
+    nodes = tuple(_node(node) for node in data["nodes"])
+    queues = tuple(_queue(queue) for queue in data["queues"])
+    names = {label: queue["id"] for queue in data["queues"] for label in _labels(queue)}
+    works = [work for work in data["work"] if work["roles"]]
+    durations = _Durations(works, until)
+    jobs = [Job(_request(work, names), durations.of(work)) for work in works]
+    if not jobs:
+        raise InvalidInput(f"{name}: nothing ran in that time", hint="Go further back: --since.")
+    ordered = [
+        replace(job, request=replace(job.request, order=order))
+        for order, job in enumerate(in_order(jobs))
+    ]
+    return Trace(name, nodes, tuple(ordered), queues or one_queue(ordered, "priority"))
+
+
+class _Durations:
+    """How long things run: what ended, as it did; what runs or waits, as others of its kind."""
+
+    def __init__(self, works: Sequence[Mapping[str, Any]], until: float) -> None:
+        self._until = until
+        self._of_template: dict[str, list[float]] = defaultdict(list)
+        for work in works:
+            if work["ended_at"] and work["runs"]:
+                self._of_template[work["template"]].append(self._ran_s(work))
+        self._all = [s for seconds in self._of_template.values() for s in seconds]
+
+    def of(self, work: Mapping[str, Any]) -> float:
+        ran_s = self._ran_s(work)
+        if work["ended_at"] and work["runs"]:
+            return ran_s
+        alike = self._of_template.get(work["template"]) or self._all or [_UNKNOWN_DURATION_S]
+        return max(ran_s, median(alike))
+
+    def _ran_s(self, work: Mapping[str, Any]) -> float:
+        return sum(
+            (_seconds(run["end"]) if run["end"] else self._until) - _seconds(run["start"])
+            for run in work["runs"]
+        )
+
+
+def _request(work: Mapping[str, Any], queue_ids: Mapping[str, str]) -> Request:
+    groups = tuple(
+        Group(
+            role["name"],
+            role["replicas_min"],
+            role["replicas_max"],
+            Resources.parse(role["resources"]),
+        )
+        for role in work["roles"]
+    )
+    return Request(
+        work["id"],
+        work["id"],
+        queue_ids.get(work["queue"], work["queue"]),
+        groups,
+        priority=work["priority"],
+        user=work["user"],
+        project=work["project"],
+        submitted_at=_seconds(work["submitted_at"]),
+        time_limit_s=work["time_limit_s"],
+        preemptible=work["preemptible"],
+        resizable=work["resizable"],
+        template=work["template"],
+    )
+
+
+def _node(node: Mapping[str, Any]) -> Node:
+    return Node(
+        node["id"],
+        node["name"],
+        round(node["cpu"] * MILLI),
+        node["memory_bytes"],
+        tuple(
+            Device(
+                device["kind"],
+                device["index"],
+                device["model"],
+                device["memory_bytes"],
+                device.get("profile", ""),
+                device.get("numa_node", 0),
+                device.get("link_group", -1),
+            )
+            for device in node["devices"]
+        ),
+        node["state"] == "ready",
+        node.get("pool", ""),
+        tuple(sorted(node.get("labels", {}).items())),
+        tuple(sorted(node.get("counted", {}).items())),
+    )
+
+
+def _queue(queue: Mapping[str, Any]) -> Queue:
+    return Queue(
+        queue["id"],
+        queue.get("path") or queue["name"],
+        queue["parent"] or "",
+        queue["weight"],
+        _amounts(queue["guarantee"]) or (),
+        _amounts(queue["limit"]),
+        _amounts(queue["borrowing_limit"]),
+        _amounts(queue["lending_limit"]),
+        queue["reclaimable"],
+        queue["ordering"],
+        queue["min_runtime_s"],
+        queue["open"],
+    )
+
+
+def _amounts(plain: Mapping[str, Any] | None) -> Amounts | None:
+    return tuple(parse_amounts(plain, "amounts").items()) if plain else None
+
+
+def _labels(queue: Mapping[str, Any]) -> set[str]:
+    """By what work may name its queue."""
+    return {queue["id"], queue["name"], queue.get("path") or queue["name"]}
+
+
+def _seconds(text: str) -> float:
+    when = datetime.fromisoformat(text)
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
