@@ -26,18 +26,26 @@ class MadangError(Exception):
     """Base of all errors that are meant for people.
 
     `message` says what is wrong and quotes the value; `hint` says what to do; `field` names the
-    input at fault, for forms.
+    input at fault, for forms; `details` has for programs what the hint says in words.
     """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str | None = None, field: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        field: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.field = field
+        self.details = details or {}
 
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}" if self.hint else self.message
@@ -54,6 +62,8 @@ class MadangError(Exception):
             problem["detail"] = self.hint
         if self.field:
             problem["field"] = self.field
+        if self.details:
+            problem["details"] = self.details
         return problem
 
 
@@ -138,7 +148,7 @@ def error_from_problem(problem: dict[str, Any]) -> MadangError:
             message, retry_after_s=float(problem.get("retry_after_s", 1)), hint=hint
         )
     error_class = _BY_CODE.get(str(code), MadangError)
-    return error_class(message, hint=hint, field=field)
+    return error_class(message, hint=hint, field=field, details=problem.get("details"))
 
 
 def all_error_classes() -> list[type[MadangError]]:

@@ -65,11 +65,19 @@ class Permission(StrEnum):
     PROJECTS_CREATE = "projects:create", Level.ADMIN, "create projects"
     PROJECTS_WRITE = "projects:write", Role.MAINTAINER, "change a project and its members"
     QUEUES_READ = "queues:read", Role.VIEWER, "see queues and what waits in them"
-    QUEUES_WRITE = "queues:write", Level.ADMIN, "create and change queues"
+    QUEUES_WRITE = (
+        "queues:write",
+        Role.MAINTAINER,
+        "create and change queues below a project's own",
+    )
+    RESERVATIONS_READ = "reservations:read", Role.VIEWER, "see reservations"
+    RESERVATIONS_WRITE = "reservations:write", Role.MAINTAINER, "reserve resources, and cancel it"
+    SCHEDULING_READ = "scheduling:read", Level.ANYONE, "see the cluster, its limits and policy"
+    SCHEDULING_WRITE = "scheduling:write", Level.ADMIN, "set shares, limits and the policy"
     NODES_READ = "nodes:read", Level.ANYONE, "see nodes, devices and their use"
-    NODES_WRITE = "nodes:write", Level.ADMIN, "cordon and drain nodes"
+    NODES_WRITE = "nodes:write", Level.ADMIN, "cordon, drain and label nodes"
     JOBS_READ = "jobs:read", Role.VIEWER, "see jobs, their logs, metrics and events"
-    JOBS_WRITE = "jobs:write", Role.MEMBER, "run, cancel and clone jobs"
+    JOBS_WRITE = "jobs:write", Role.MEMBER, "run, cancel, move and clone jobs"
     ENVIRONMENTS_READ = "environments:read", Role.VIEWER, "see environments"
     ENVIRONMENTS_WRITE = "environments:write", Role.MEMBER, "create and remove environments"
     FOLDERS_READ = "folders:read", Role.VIEWER, "see folders and read what one is granted"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from madang.schemas import FORBID_EXTRA
 
 
 class NodeState(StrEnum):
@@ -24,6 +26,9 @@ class NodeDevice:
     simulated: bool
     used: float
     used_memory_bytes: int
+    profile: str = ""
+    numa_node: int = 0
+    link_group: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Node:
     labels: dict[str, str]
     seen_at: datetime
     created_at: datetime
+    pool: str = ""
+    counted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +72,15 @@ class NodeTask:
 class NodeDetail:
     node: Node
     tasks: list[NodeTask]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChange:
+    """None leaves a thing as it is. `labels` and `counted` (other things that it has, by name) are
+    added; an empty label and a count of 0 are removed."""
+
+    __pydantic_config__ = FORBID_EXTRA
+
+    pool: str | None = None
+    labels: dict[str, str] | None = None
+    counted: dict[str, int] | None = None

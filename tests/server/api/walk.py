@@ -12,16 +12,19 @@ import inspect
 import io
 import tarfile
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from madang.core.ids import random_word
 from madang.schemas.jobs import JobCreate
+from madang.schemas.queues import QueueCreate
+from madang.schemas.reservations import ReservationCreate
 from madang.server.cluster import service as cluster
 from madang.server.cluster.protocol import PROTOCOL_VERSION, NodeInventory, NodeReport
 from madang.server.environments import service as environments
 from madang.server.identity import api_tokens
 from madang.server.tracking import experiments, logged_models, models, runs, versions
-from madang.server.workloads import jobs, queues
+from madang.server.workloads import jobs, queues, reservations
 from tests.conftest import People
 from tests.server.api import walk_data
 
@@ -53,8 +56,44 @@ async def _job(people: People) -> str:
 
 async def _queue(people: People) -> str:
     admin = await people.principal("admin")
-    row = await queues.create_queue(people.context, admin, "vision", random_word())
-    return row.id
+    parent = await _parent_queue(people)
+    made = await queues.create_queue(
+        people.context, admin, QueueCreate(random_word(), project="vision", parent=parent)
+    )
+    return made.queue.id
+
+
+async def _parent_queue(people: People) -> str:
+    admin = await people.principal("admin")
+    made = await queues.create_queue(
+        people.context, admin, QueueCreate(random_word(), project="vision")
+    )
+    return made.queue.id
+
+
+async def _new_queue(people: People) -> dict[str, Any]:
+    parent = await _parent_queue(people)
+    return {"json": {"name": random_word(), "project": "vision", "parent": parent}}
+
+
+async def _move(people: People) -> dict[str, Any]:
+    return {"json": {"queue": await _parent_queue(people)}}
+
+
+async def _reservation(people: People) -> str:
+    maintainer = await people.principal("maintainer")
+    start = people.context.clock.now() + timedelta(days=1)
+    request = ReservationCreate(random_word(), start, project="vision", duration_s=3600.0)
+    await _node(people)
+    made = await reservations.create_reservation(people.context, maintainer, request)
+    return made.row.id
+
+
+async def _new_reservation(people: People) -> dict[str, Any]:
+    await _node(people)
+    start = people.context.clock.now() + timedelta(days=2)
+    body = {"name": random_word(), "start": start.isoformat(), "duration_s": 3600}
+    return {"json": {**body, "project": "vision"}}
 
 
 async def _node(people: People) -> str:
@@ -125,6 +164,7 @@ PATH_VALUES: dict[str, Maker] = {
     "projects.path": lambda people: "none/of/these",
     "jobs.job": _job,
     "queues.queue": _queue,
+    "reservations.reservation": _reservation,
     "nodes.node": _node,
     "internal.node": lambda people: "walked",
     "internal.task": lambda people: "task-of-nobody",
@@ -147,7 +187,14 @@ REQUESTS: dict[str, Maker] = {
     "POST /internal/v1/tasks/{task}/reports": lambda people: {
         "json": {"attempt": 1, "offset": 0, "lines": []}
     },
-    "POST /api/v1/queues": lambda people: {"json": {"name": random_word(), "project": "vision"}},
+    "POST /api/v1/queues": _new_queue,
+    "PATCH /api/v1/queues/{queue}": lambda people: {"json": {"weight": 2}},
+    "POST /api/v1/jobs/{job}/move": _move,
+    "POST /api/v1/jobs/{job}/priority": lambda people: {"json": {"priority": "high"}},
+    "POST /api/v1/reservations": _new_reservation,
+    "PUT /api/v1/limits": lambda people: {"json": {"subject": "user:*", "running": 9}},
+    "PUT /api/v1/scheduling/policy": lambda people: {"json": {"placement": "default"}},
+    "PATCH /api/v1/nodes/{node}": lambda people: {"json": {"pool": "training"}},
     "POST /api/v1/projects": lambda people: {"json": {"name": "walked"}},
     "PATCH /api/v1/projects/{project}": lambda people: {"json": {"description": "walked"}},
     "PUT /api/v1/projects/{project}/members/{user}": lambda people: {"json": {"role": "viewer"}},

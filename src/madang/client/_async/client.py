@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from madang.client._async.experiments import AsyncExperiments
     from madang.client._async.folders import AsyncFolders
     from madang.client._async.jobs import AsyncJobs
+    from madang.client._async.limits import AsyncLimits
     from madang.client._async.lineage import AsyncLineage
     from madang.client._async.models import AsyncModels
     from madang.client._async.nodes import AsyncNodes
     from madang.client._async.platform import AsyncPlatform
     from madang.client._async.projects import AsyncProjects
     from madang.client._async.queues import AsyncQueues
+    from madang.client._async.reservations import AsyncReservations
     from madang.client._async.runs import AsyncRuns
+    from madang.client._async.scheduling import AsyncScheduling
     from madang.client._async.tokens import AsyncTokens
     from madang.client._async.users import AsyncUsers
     from madang.client._async.volumes import AsyncVolumes
@@ -113,6 +116,12 @@ class AsyncClient:
         return AsyncJobs(self.transport)
 
     @cached_property
+    def limits(self) -> AsyncLimits:
+        from madang.client._async.limits import AsyncLimits
+
+        return AsyncLimits(self.transport)
+
+    @cached_property
     def lineage(self) -> AsyncLineage:
         from madang.client._async.lineage import AsyncLineage
 
@@ -149,10 +158,22 @@ class AsyncClient:
         return AsyncQueues(self.transport)
 
     @cached_property
+    def reservations(self) -> AsyncReservations:
+        from madang.client._async.reservations import AsyncReservations
+
+        return AsyncReservations(self.transport)
+
+    @cached_property
     def runs(self) -> AsyncRuns:
         from madang.client._async.runs import AsyncRuns
 
         return AsyncRuns(self.transport)
+
+    @cached_property
+    def scheduling(self) -> AsyncScheduling:
+        from madang.client._async.scheduling import AsyncScheduling
+
+        return AsyncScheduling(self.transport)
 
     @cached_property
     def tokens(self) -> AsyncTokens:

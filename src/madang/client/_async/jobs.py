@@ -17,6 +17,7 @@ from madang.client._pack import pack
 from madang.core.errors import ConnectionFailed
 from madang.schemas import Page
 from madang.schemas.events import Event
+from madang.schemas.job_waits import JobPreview, JobWhy
 from madang.schemas.jobs import (
     CodeBundle,
     Job,
@@ -120,6 +121,36 @@ class AsyncJobs(AsyncResource):
         return await self._transport.call(
             Job, "POST", f"{_path(job)}/clone", params={"project": project}
         )
+
+    async def why(self, job: str, *, project: str | None = None) -> JobWhy:
+        """Why a job waits, with the arithmetic for each group of nodes."""
+        return await self._transport.call(
+            JobWhy, "GET", f"{_path(job)}/why", params={"project": project}
+        )
+
+    async def move(self, job: str, queue: str, *, project: str | None = None) -> Job:
+        """Have a job wait in (or count for) another queue."""
+        return await self._transport.call(
+            Job, "POST", f"{_path(job)}/move", params={"project": project}, json={"queue": queue}
+        )
+
+    async def set_priority(
+        self, job: str, priority: int | str, *, project: str | None = None
+    ) -> Job:
+        """Change its priority: a number, or `low`, `normal`, `high`, `urgent`."""
+        return await self._transport.call(
+            Job,
+            "POST",
+            f"{_path(job)}/priority",
+            params={"project": project},
+            json={"priority": priority},
+        )
+
+    async def preview(self, request: JobCreate) -> JobPreview:
+        """What would become of a job if it were submitted now; nothing is."""
+        if request.project is None and self._project:
+            request = replace(request, project=self._project)
+        return await self._transport.call(JobPreview, "POST", "jobs/preview", json=asdict(request))
 
     async def events(
         self,

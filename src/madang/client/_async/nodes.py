@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
 from urllib.parse import quote
 
 from madang.client._async._base import AsyncResource
 from madang.schemas import Page
-from madang.schemas.nodes import Node, NodeDetail
+from madang.schemas.nodes import Node, NodeChange, NodeDetail
 
 
 class AsyncNodes(AsyncResource):
@@ -33,6 +35,12 @@ class AsyncNodes(AsyncResource):
     async def get(self, node: str) -> NodeDetail:
         """One node and what runs on it. Raises NotFound."""
         return await self._transport.call(NodeDetail, "GET", _path(node))
+
+    async def change(self, node: str, **changes: Any) -> Node:
+        """Change what `NodeChange` has (administrators), e.g. `change("a", pool="training",
+        labels={"rack": "r1"})`."""
+        body = asdict(NodeChange(**changes))
+        return await self._transport.call(Node, "PATCH", _path(node), json=body)
 
     async def cordon(self, node: str) -> Node:
         """Place nothing new on a node (administrators); what runs goes on."""

@@ -1,17 +1,19 @@
-"""Queues: what a project's jobs wait in."""
+"""Queues: a tree that shares the cluster; jobs wait in its leaves."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
 from urllib.parse import quote
 
 from madang.client._async._base import AsyncResource
 from madang.schemas import Page
-from madang.schemas.queues import Queue
+from madang.schemas.queues import Queue, QueueChange, QueueCreate, QueueExplanation
 
 
 class AsyncQueues(AsyncResource):
-    """`client.queues`: by id, or by name in a project."""
+    """`client.queues`: by id, or by name in a project or of the platform."""
 
     async def list(
         self, *, project: str | None = None, limit: int = 50, cursor: str | None = None
@@ -32,13 +34,40 @@ class AsyncQueues(AsyncResource):
 
     async def get(self, queue: str, *, project: str | None = None) -> Queue:
         """One queue. Raises NotFound."""
-        path = f"queues/{quote(queue, safe='')}"
-        params = {"project": project or self._project}
-        return await self._transport.call(Queue, "GET", path, params=params)
+        return await self._transport.call(
+            Queue, "GET", _path(queue), params={"project": project or self._project}
+        )
 
-    async def create(
-        self, name: str, *, project: str | None = None, description: str = ""
-    ) -> Queue:
-        """Make a queue (administrators). Raises Conflict when the name is taken."""
-        body = {"name": name, "project": project or self._project, "description": description}
+    async def create(self, name: str, *, project: str | None = None, **settings: Any) -> Queue:
+        """Make a queue with what `QueueCreate` has, e.g. `create("train", parent="vision",
+        weight=2, guarantee={"gpu": 8})`. Raises Conflict when the name is taken, InvalidInput
+        with what would do."""
+        if project is None and not settings.get("platform"):
+            project = self._project
+        body = asdict(QueueCreate(name, project=project, **settings))
         return await self._transport.call(Queue, "POST", "queues", json=body)
+
+    async def change(self, queue: str, *, project: str | None = None, **changes: Any) -> Queue:
+        """Change what `QueueChange` has, e.g. `change("train", weight=3, limit={})`."""
+        body = {name: value for name, value in asdict(QueueChange(**changes)).items()
+                if value is not None}  # fmt: skip
+        params = {"project": project or self._project}
+        return await self._transport.call(Queue, "PATCH", _path(queue), params=params, json=body)
+
+    async def delete(self, queue: str, *, project: str | None = None) -> None:
+        """Remove a queue. Raises Conflict while others are below it, or work is in it."""
+        params = {"project": project or self._project}
+        await self._transport.request("DELETE", f"/api/v1/{_path(queue)}", params=params)
+
+    async def explain(
+        self, queue: str, *, project: str | None = None, limit: int = 100
+    ) -> QueueExplanation:
+        """Why a queue has what it has, and the first of those that wait in it."""
+        params = {"project": project or self._project, "limit": limit}
+        return await self._transport.call(
+            QueueExplanation, "GET", f"{_path(queue)}/explain", params=params
+        )
+
+
+def _path(queue: str) -> str:
+    return f"queues/{quote(queue, safe='')}"

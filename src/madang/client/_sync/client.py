@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from madang.client._sync.experiments import Experiments
     from madang.client._sync.folders import Folders
     from madang.client._sync.jobs import Jobs
+    from madang.client._sync.limits import Limits
     from madang.client._sync.lineage import Lineage
     from madang.client._sync.models import Models
     from madang.client._sync.nodes import Nodes
     from madang.client._sync.platform import Platform
     from madang.client._sync.projects import Projects
     from madang.client._sync.queues import Queues
+    from madang.client._sync.reservations import Reservations
     from madang.client._sync.runs import Runs
+    from madang.client._sync.scheduling import Scheduling
     from madang.client._sync.tokens import Tokens
     from madang.client._sync.users import Users
     from madang.client._sync.volumes import Volumes
@@ -114,6 +117,12 @@ class Client:
         return Jobs(self.transport)
 
     @cached_property
+    def limits(self) -> Limits:
+        from madang.client._sync.limits import Limits
+
+        return Limits(self.transport)
+
+    @cached_property
     def lineage(self) -> Lineage:
         from madang.client._sync.lineage import Lineage
 
@@ -150,10 +159,22 @@ class Client:
         return Queues(self.transport)
 
     @cached_property
+    def reservations(self) -> Reservations:
+        from madang.client._sync.reservations import Reservations
+
+        return Reservations(self.transport)
+
+    @cached_property
     def runs(self) -> Runs:
         from madang.client._sync.runs import Runs
 
         return Runs(self.transport)
+
+    @cached_property
+    def scheduling(self) -> Scheduling:
+        from madang.client._sync.scheduling import Scheduling
+
+        return Scheduling(self.transport)
 
     @cached_property
     def tokens(self) -> Tokens:

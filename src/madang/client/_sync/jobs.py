@@ -18,6 +18,7 @@ from madang.client._pack import pack
 from madang.core.errors import ConnectionFailed
 from madang.schemas import Page
 from madang.schemas.events import Event
+from madang.schemas.job_waits import JobPreview, JobWhy
 from madang.schemas.jobs import (
     CodeBundle,
     Job,
@@ -121,6 +122,36 @@ class Jobs(Resource):
         return self._transport.call(
             Job, "POST", f"{_path(job)}/clone", params={"project": project}
         )
+
+    def why(self, job: str, *, project: str | None = None) -> JobWhy:
+        """Why a job waits, with the arithmetic for each group of nodes."""
+        return self._transport.call(
+            JobWhy, "GET", f"{_path(job)}/why", params={"project": project}
+        )
+
+    def move(self, job: str, queue: str, *, project: str | None = None) -> Job:
+        """Have a job wait in (or count for) another queue."""
+        return self._transport.call(
+            Job, "POST", f"{_path(job)}/move", params={"project": project}, json={"queue": queue}
+        )
+
+    def set_priority(
+        self, job: str, priority: int | str, *, project: str | None = None
+    ) -> Job:
+        """Change its priority: a number, or `low`, `normal`, `high`, `urgent`."""
+        return self._transport.call(
+            Job,
+            "POST",
+            f"{_path(job)}/priority",
+            params={"project": project},
+            json={"priority": priority},
+        )
+
+    def preview(self, request: JobCreate) -> JobPreview:
+        """What would become of a job if it were submitted now; nothing is."""
+        if request.project is None and self._project:
+            request = replace(request, project=self._project)
+        return self._transport.call(JobPreview, "POST", "jobs/preview", json=asdict(request))
 
     def events(
         self,

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 from urllib.parse import quote
 
 from madang.client._sync._base import Resource
 from madang.schemas import Page
-from madang.schemas.nodes import Node, NodeDetail
+from madang.schemas.nodes import Node, NodeChange, NodeDetail
 
 
 class Nodes(Resource):
@@ -34,6 +36,12 @@ class Nodes(Resource):
     def get(self, node: str) -> NodeDetail:
         """One node and what runs on it. Raises NotFound."""
         return self._transport.call(NodeDetail, "GET", _path(node))
+
+    def change(self, node: str, **changes: Any) -> Node:
+        """Change what `NodeChange` has (administrators), e.g. `change("a", pool="training",
+        labels={"rack": "r1"})`."""
+        body = asdict(NodeChange(**changes))
+        return self._transport.call(Node, "PATCH", _path(node), json=body)
 
     def cordon(self, node: str) -> Node:
         """Place nothing new on a node (administrators); what runs goes on."""

@@ -46,6 +46,7 @@ def job_of(row: WorkloadRow, names: Names) -> Job:
         exit_code=row.exit_code,
         labels=row.labels,
         parent_id=row.parent_id,
+        expected_start=row.expected_start,
     )
 
 

@@ -9,11 +9,10 @@ from fastapi import APIRouter, Query
 from madang.core.permissions import Permission
 from madang.core.resources import MILLI
 from madang.schemas import Page
-from madang.schemas.nodes import Node, NodeDetail, NodeDevice, NodeState, NodeTask
+from madang.schemas.nodes import Node, NodeChange, NodeDetail, NodeDevice, NodeTask
 from madang.server.api.deps import Actor, Context, FreePagingQuery, page_of, permit
 from madang.server.cluster import nodes
-from madang.server.cluster.nodes import NodeUse, TaskOnNode
-from madang.server.cluster.tables import NodeRow
+from madang.server.cluster.nodes import NodeUse, TaskOnNode, labels_of, state_of
 from madang.server.identity.principal import Principal
 
 router = APIRouter(prefix="/nodes", tags=["nodes"])
@@ -40,6 +39,12 @@ async def get_node(node: str, context: Context, actor: Actor) -> NodeDetail:
     return NodeDetail(_node(use), [_task(task, actor) for task in tasks])
 
 
+@router.patch("/{node}", dependencies=[permit(Permission.NODES_WRITE)])
+async def change_node(node: str, body: NodeChange, context: Context, actor: Actor) -> Node:
+    """Say to which pool a node belongs, what it is labelled with, what else it has."""
+    return _node(await nodes.change_node(context, actor, node, body))
+
+
 @router.post("/{node}/cordon", dependencies=[permit(Permission.NODES_WRITE)])
 async def cordon_node(node: str, context: Context, actor: Actor) -> Node:
     """Place nothing new on a node; what runs goes on."""
@@ -58,12 +63,6 @@ async def drain_node(node: str, context: Context, actor: Actor) -> Node:
     return _node(await nodes.drain_node(context, actor, node))
 
 
-def _state(row: NodeRow) -> NodeState:
-    if row.lost_at is not None:
-        return NodeState.LOST
-    return NodeState.CORDONED if row.cordoned_at is not None else NodeState.READY
-
-
 def _node(use: NodeUse) -> Node:
     row = use.node
     devices = [
@@ -75,13 +74,16 @@ def _node(use: NodeUse) -> Node:
             simulated=device.simulated,
             used=use.device_milli[device.kind, device.index] / MILLI,
             used_memory_bytes=use.device_memory[device.kind, device.index],
+            profile=device.profile,
+            numa_node=device.numa_node,
+            link_group=device.link_group,
         )
         for device in use.devices
     ]
     return Node(
         id=row.id,
         name=row.name,
-        state=_state(row),
+        state=state_of(row),
         hostname=row.inventory["hostname"],
         cpu=row.cpu_milli / MILLI,
         cpu_used=use.cpu_milli / MILLI,
@@ -92,9 +94,11 @@ def _node(use: NodeUse) -> Node:
         sandbox=row.inventory["sandbox"],
         limits=row.inventory["limits"],
         identity=row.inventory["identity"],
-        labels=row.inventory["labels"],
+        labels=labels_of(row),
         seen_at=row.seen_at,
         created_at=row.created_at,
+        pool=row.pool,
+        counted=row.counted,
     )
 
 

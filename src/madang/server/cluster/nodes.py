@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from madang.core.errors import NotFound
+from madang.core.errors import InvalidInput, NotFound
+from madang.core.ids import check_name
 from madang.core.permissions import Permission
 from madang.core.reasons import Reason, ReasonCode
+from madang.schemas.nodes import NodeChange, NodeState
 from madang.server.cluster.service import live_tasks_of_node, node_event
 from madang.server.cluster.tables import DeviceRow, NodeRow
 from madang.server.context import ServerContext
@@ -21,6 +25,9 @@ from madang.server.identity.tables import UserRow
 from madang.server.workloads.history import lock_workload
 from madang.server.workloads.supervisor import stop_task, supervise
 from madang.server.workloads.tables import AllocationRow, TaskRow, WorkloadRow
+
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
+_COUNTED = re.compile(r"[a-z][a-z0-9._-]{0,62}")
 
 
 @dataclass(slots=True)
@@ -62,7 +69,7 @@ async def list_nodes(
     if name:
         query = query.where(NodeRow.name.contains(name, autoescape=True))
     async with context.db.read() as session:
-        return await _with_use(session, list(await session.scalars(query)))
+        return await uses_of_nodes(session, list(await session.scalars(query)))
 
 
 async def get_node(
@@ -81,7 +88,7 @@ async def get_node(
             .order_by(TaskRow.id)
         )
         tasks = [TaskOnNode(*found) for found in rows]
-        return (await _with_use(session, [row]))[0], tasks
+        return (await uses_of_nodes(session, [row]))[0], tasks
 
 
 async def cordon_node(
@@ -95,7 +102,7 @@ async def cordon_node(
         node_event(
             context, session, row, "cordoned" if closed else "uncordoned", actor=principal.name
         )
-        return (await _with_use(session, [row]))[0]
+        return (await uses_of_nodes(session, [row]))[0]
 
 
 async def drain_node(context: ServerContext, principal: Principal, node: str) -> NodeUse:
@@ -118,7 +125,60 @@ async def drain_node(context: ServerContext, principal: Principal, node: str) ->
                     await stop_task(context, session, workload, task, reason, principal.name)
             await supervise(context, session, workload)
         announce(session, f"node:{row.id}:orders")
-        return (await _with_use(session, [row]))[0]
+        return (await uses_of_nodes(session, [row]))[0]
+
+
+async def change_node(
+    context: ServerContext, principal: Principal, node: str, change: NodeChange
+) -> NodeUse:
+    """Say to which pool a node belongs, what it is labelled with, what else it has. What runs
+    there goes on. Raises NotFound, Forbidden, InvalidInput."""
+    principal.require(Permission.NODES_WRITE)
+    _check_change(change)
+    async with context.db.transaction() as session:
+        row = await _find(session, node)
+        if change.pool is not None:
+            row.pool = change.pool
+        row.labels = _merged(row.labels, change.labels)
+        row.counted = _merged(row.counted, change.counted)
+        node_event(context, session, row, "changed", actor=principal.name)
+        return (await uses_of_nodes(session, [row]))[0]
+
+
+def state_of(row: NodeRow) -> NodeState:
+    if row.lost_at is not None:
+        return NodeState.LOST
+    return NodeState.CORDONED if row.cordoned_at is not None else NodeState.READY
+
+
+def labels_of(row: NodeRow) -> dict[str, str]:
+    """What its agent says and what administrators have set."""
+    return {**row.inventory.get("labels", {}), **row.labels}
+
+
+def _check_change(change: NodeChange) -> None:
+    if change.pool:
+        check_name(change.pool, "pool")
+    for name, value in (change.labels or {}).items():
+        for text in filter(None, (name, value)):
+            if not _LABEL.fullmatch(text):
+                raise InvalidInput(
+                    f"{text[:100]!r} can't be in a label of a node",
+                    field="labels",
+                    hint="Write NAME=VALUE of letters, digits, '.', '_', '/' and '-'.",
+                )
+    for name, count in (change.counted or {}).items():
+        if not _COUNTED.fullmatch(name) or not 0 <= count < 10**9:
+            raise InvalidInput(
+                f"'{name[:100]}={count}' says not how many it has of what",
+                field="counted",
+                hint="Write NAME=COUNT with a name of small letters, digits, '.', '_' and '-'.",
+            )
+
+
+def _merged(known: dict[str, Any], changes: dict[str, Any] | None) -> dict[str, Any]:
+    merged = {**known, **(changes or {})}
+    return {name: value for name, value in sorted(merged.items()) if value}
 
 
 def _set_cordon(context: ServerContext, row: NodeRow, closed: bool) -> None:
@@ -137,7 +197,8 @@ async def _find(session: AsyncSession, node: str) -> NodeRow:
     return row
 
 
-async def _with_use(session: AsyncSession, rows: Sequence[NodeRow]) -> list[NodeUse]:
+async def uses_of_nodes(session: AsyncSession, rows: Sequence[NodeRow]) -> list[NodeUse]:
+    """The use of these nodes: sums of what live tasks hold."""
     ids = [row.id for row in rows]
     devices: dict[str, list[DeviceRow]] = defaultdict(list)
     found = await session.scalars(

@@ -22,7 +22,9 @@ PROTOCOL_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class DeviceInventory:
-    """An accelerator of a node. `index` is its number there; `simulated` ones compute nothing."""
+    """An accelerator of a node. `index` is its number there; `simulated` ones compute nothing.
+    Devices with the same `link_group` are joined by fast links (-1: by none); `profile` is set
+    for a slice that hardware keeps apart."""
 
     index: int
     kind: str
@@ -31,6 +33,8 @@ class DeviceInventory:
     uuid: str = ""
     numa_node: int = 0
     simulated: bool = False
+    link_group: int = -1
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)

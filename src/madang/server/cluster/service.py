@@ -162,7 +162,15 @@ async def _devices_differ(session: AsyncSession, node: NodeRow, inventory: NodeI
 
 
 def _described(device: DeviceRow | DeviceInventory) -> tuple[object, ...]:
-    return (device.model, device.memory_bytes, device.uuid, device.numa_node, device.simulated)
+    return (
+        device.model,
+        device.memory_bytes,
+        device.uuid,
+        device.numa_node,
+        device.simulated,
+        device.link_group,
+        device.profile,
+    )
 
 
 async def _replace_devices(
@@ -180,6 +188,8 @@ async def _replace_devices(
                 uuid=device.uuid,
                 numa_node=device.numa_node,
                 simulated=device.simulated,
+                link_group=device.link_group,
+                profile=device.profile,
             )
         )
 

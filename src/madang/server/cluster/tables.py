@@ -31,6 +31,11 @@ class NodeRow(Base):
     lost_at: Mapped[datetime | None] = mapped_column(default=None)
     cordoned_at: Mapped[datetime | None] = mapped_column(default=None)
     """Set: nothing new is placed on it."""
+    pool: Mapped[str] = mapped_column(default="")
+    labels: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    """Set by administrators; they go before what the agent says in its inventory."""
+    counted: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    """Other things that it has, by name (licences, capture cards): set by administrators."""
 
 
 class DeviceRow(Base):
@@ -46,3 +51,7 @@ class DeviceRow(Base):
     uuid: Mapped[str] = mapped_column(default="")
     numa_node: Mapped[int] = mapped_column(default=0)
     simulated: Mapped[bool] = mapped_column(default=False)
+    link_group: Mapped[int] = mapped_column(default=-1)
+    """Devices of a node with the same one are joined by fast links; -1: by none."""
+    profile: Mapped[str] = mapped_column(default="")
+    """Of a slice that hardware keeps apart; empty for a whole device."""

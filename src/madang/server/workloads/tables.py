@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from madang.core.states import TaskState, WorkloadState
@@ -16,16 +16,42 @@ _RowNumber = BigInteger().with_variant(Integer, "sqlite")
 
 
 class QueueRow(Base):
-    """What a project's workloads wait in; each project has one named `default`."""
+    """A node of the tree that shares the cluster. Work waits in its leaves; each project has one
+    named `default`. One without a project is the platform's own.
+
+    Amounts are `core.amounts`: name → thousandths, bytes or a count; {} is no bound.
+    """
 
     __tablename__ = "queues"
-    __table_args__ = (UniqueConstraint("project_id", "name"),)
+    __table_args__ = (
+        Index("uq_queues_name", "project_id", "name", unique=True,
+              sqlite_where=text("deleted_at IS NULL"),
+              postgresql_where=text("deleted_at IS NULL")),
+        # NULLs are all different to an index.
+        Index("uq_queues_platform_name", "name", unique=True,
+              sqlite_where=text("project_id IS NULL AND deleted_at IS NULL"),
+              postgresql_where=text("project_id IS NULL AND deleted_at IS NULL")),
+    )  # fmt: skip
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str]
     created_at: Mapped[datetime]
     description: Mapped[str] = mapped_column(default="")
+    parent_id: Mapped[str | None] = mapped_column(
+        ForeignKey("queues.id"), default=None, index=True
+    )
+    weight: Mapped[float] = mapped_column(default=1.0)
+    guarantee: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    limit: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    borrowing_limit: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    lending_limit: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    reclaimable: Mapped[bool] = mapped_column(default=True)
+    ordering: Mapped[str] = mapped_column(default="priority")
+    min_runtime_s: Mapped[float] = mapped_column(default=0.0)
+    is_open: Mapped[bool] = mapped_column(default=True)
+    deleted_at: Mapped[datetime | None] = mapped_column(default=None)
+    """What ended in it still names it."""
 
 
 class WorkloadRow(Base):
@@ -71,6 +97,15 @@ class WorkloadRow(Base):
     started_at: Mapped[datetime | None] = mapped_column(default=None)
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
     exit_code: Mapped[int | None] = mapped_column(default=None)
+    expected_start: Mapped[datetime | None] = mapped_column(default=None)
+    """While it waits: when it is thought to start, where that is known."""
+    saved_at: Mapped[datetime | None] = mapped_column(default=None)
+    """When its work was last saved (a checkpoint); what it did since would be lost."""
+    work: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    """How far it is and how fast it gets on (`workloads.progress`)."""
+    resize: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """It is being stopped to go on with other replicas: where they go (`workloads.resizes`)."""
+    reservation_id: Mapped[str | None] = mapped_column(default=None)
     parent_id: Mapped[str | None] = mapped_column(default=None, index=True)
     environment_id: Mapped[str | None] = mapped_column(default=None, index=True)
     inputs: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
@@ -149,6 +184,7 @@ class AllocationRow(Base):
               postgresql_where=text("until IS NULL")),
         Index("uq_allocations_live", "task_id", unique=True,
               sqlite_where=text("until IS NULL"), postgresql_where=text("until IS NULL")),
+        Index("ix_allocations_until", "until"),
     )  # fmt: skip
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -165,8 +201,95 @@ class AllocationRow(Base):
     devices: Mapped[list[Any]]
     """Shares of devices: {"index", "kind", "milli", "memory_bytes", "simulated"}."""
     since: Mapped[datetime]
+    counted: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    """Other things that nodes have, by name."""
     ports: Mapped[list[Any]] = mapped_column(default_factory=list)
     until: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class LimitRow(Base):
+    """What a user or a project may have at once: subject is `user:ID`, `project:ID`, `user:*`,
+    `project:*`."""
+
+    __tablename__ = "limits"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    running: Mapped[int | None] = mapped_column(default=None)
+    pending: Mapped[int | None] = mapped_column(default=None)
+    amounts: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+
+
+class ReservationRow(Base):
+    """Resources held for a project, in one window or in many."""
+
+    __tablename__ = "reservations"
+    __table_args__ = (
+        Index("uq_reservations_name", "project_id", "name", unique=True,
+              sqlite_where=text("cancelled_at IS NULL"),
+              postgresql_where=text("cancelled_at IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    resources: Mapped[dict[str, Any]]
+    """As `core.resources.Resources.parse` reads them."""
+    start: Mapped[datetime]
+    end: Mapped[datetime]
+    replicas: Mapped[int] = mapped_column(default=1)
+    pool: Mapped[str] = mapped_column(default="")
+    recurrence: Mapped[str] = mapped_column(default="once")
+    until: Mapped[datetime | None] = mapped_column(default=None)
+    timezone: Mapped[str] = mapped_column(default="UTC")
+    return_after_s: Mapped[float] = mapped_column(default=0.0)
+    description: Mapped[str] = mapped_column(default="")
+    cancelled_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class ReservationWindowRow(Base):
+    """One occurrence of a reservation; all of them are written when it is made."""
+
+    __tablename__ = "reservation_windows"
+    __table_args__ = (Index("ix_reservation_windows_end", "end"),)
+
+    reservation_id: Mapped[str] = mapped_column(ForeignKey("reservations.id"), primary_key=True)
+    start: Mapped[datetime] = mapped_column(primary_key=True)
+    end: Mapped[datetime]
+    used: Mapped[bool] = mapped_column(default=False)
+    returned_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class UsageRow(Base):
+    """GPU seconds that a queue or a user (by id) has had, as of a moment, halved every
+    half-life."""
+
+    __tablename__ = "usage"
+
+    holder: Mapped[str] = mapped_column(primary_key=True)
+    gpu_s: Mapped[float]
+    as_of: Mapped[datetime]
+
+
+class PolicyRow(Base):
+    """How the scheduler decides, in the cluster called `default`; none yet: as in a new
+    installation."""
+
+    __tablename__ = "cluster_policy"
+
+    cluster: Mapped[str] = mapped_column(primary_key=True)
+    policy: Mapped[dict[str, Any]]
+
+
+class TemplateDurationRow(Base):
+    """How long jobs of a template have run, as `scheduling.durations` remembers it."""
+
+    __tablename__ = "template_durations"
+
+    template: Mapped[str] = mapped_column(primary_key=True)
+    learned: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
 
 
 class EventRow(Base):

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0001_559713"
+revision: str = "0001_378031"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        "cluster_policy",
+        sa.Column("cluster", sa.String(), nullable=False),
+        sa.Column("policy", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("cluster", name=op.f("pk_cluster_policy")),
+    )
     op.create_table(
         "events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -41,6 +47,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
+        "limits",
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("running", sa.BigInteger(), nullable=True),
+        sa.Column("pending", sa.BigInteger(), nullable=True),
+        sa.Column("amounts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_limits")),
+    )
+    op.create_table(
         "nodes",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -54,6 +68,9 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("lost_at", sa.BigInteger(), nullable=True),
         sa.Column("cordoned_at", sa.BigInteger(), nullable=True),
+        sa.Column("pool", sa.String(), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("counted", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_nodes")),
         sa.UniqueConstraint("name", name=op.f("uq_nodes_name")),
     )
@@ -65,6 +82,20 @@ def upgrade() -> None:
         sa.Column("description", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
         sa.UniqueConstraint("name", name=op.f("uq_projects_name")),
+    )
+    op.create_table(
+        "template_durations",
+        sa.Column("template", sa.String(), nullable=False),
+        sa.Column("learned", sa.JSON(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("template", name=op.f("pk_template_durations")),
+    )
+    op.create_table(
+        "usage",
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("gpu_s", sa.Double(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("holder", name=op.f("pk_usage")),
     )
     op.create_table(
         "users",
@@ -101,6 +132,8 @@ def upgrade() -> None:
         sa.Column("uuid", sa.String(), nullable=False),
         sa.Column("numa_node", sa.BigInteger(), nullable=False),
         sa.Column("simulated", sa.Boolean(), nullable=False),
+        sa.Column("link_group", sa.BigInteger(), nullable=False),
+        sa.Column("profile", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["node_id"], ["nodes.id"], name=op.f("fk_devices_node_id")),
         sa.PrimaryKeyConstraint("node_id", "kind", "index", name=op.f("pk_devices")),
     )
@@ -266,16 +299,44 @@ def upgrade() -> None:
     op.create_table(
         "queues",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=True),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
+        sa.Column("parent_id", sa.String(), nullable=True),
+        sa.Column("weight", sa.Double(), nullable=False),
+        sa.Column("guarantee", sa.JSON(), nullable=False),
+        sa.Column("limit", sa.JSON(), nullable=False),
+        sa.Column("borrowing_limit", sa.JSON(), nullable=False),
+        sa.Column("lending_limit", sa.JSON(), nullable=False),
+        sa.Column("reclaimable", sa.Boolean(), nullable=False),
+        sa.Column("ordering", sa.String(), nullable=False),
+        sa.Column("min_runtime_s", sa.Double(), nullable=False),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["parent_id"], ["queues.id"], name=op.f("fk_queues_parent_id")),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_queues_project_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_queues")),
-        sa.UniqueConstraint("project_id", "name", name=op.f("uq_queues_project_id_name")),
     )
+    with op.batch_alter_table("queues", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_queues_parent_id"), ["parent_id"], unique=False)
+        batch_op.create_index(
+            "uq_queues_name",
+            ["project_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_queues_platform_name",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("project_id IS NULL AND deleted_at IS NULL"),
+            postgresql_where=sa.text("project_id IS NULL AND deleted_at IS NULL"),
+        )
+
     op.create_table(
         "registered_models",
         sa.Column("id", sa.String(), nullable=False),
@@ -294,6 +355,39 @@ def upgrade() -> None:
             "project_id", "name", name=op.f("uq_registered_models_project_id_name")
         ),
     )
+    op.create_table(
+        "reservations",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("resources", sa.JSON(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.Column("replicas", sa.BigInteger(), nullable=False),
+        sa.Column("pool", sa.String(), nullable=False),
+        sa.Column("recurrence", sa.String(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("timezone", sa.String(), nullable=False),
+        sa.Column("return_after_s", sa.Double(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
+        sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_reservations_project_id")
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_reservations_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reservations")),
+    )
+    with op.batch_alter_table("reservations", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_reservations_name",
+            ["project_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("cancelled_at IS NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL"),
+        )
+
     op.create_table(
         "tokens",
         sa.Column("id", sa.String(), nullable=False),
@@ -383,6 +477,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model_id", "key", name=op.f("pk_registered_model_tags")),
     )
     op.create_table(
+        "reservation_windows",
+        sa.Column("reservation_id", sa.String(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.Column("used", sa.Boolean(), nullable=False),
+        sa.Column("returned_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["reservation_id"],
+            ["reservations.id"],
+            name=op.f("fk_reservation_windows_reservation_id"),
+        ),
+        sa.PrimaryKeyConstraint("reservation_id", "start", name=op.f("pk_reservation_windows")),
+    )
+    with op.batch_alter_table("reservation_windows", schema=None) as batch_op:
+        batch_op.create_index("ix_reservation_windows_end", ["end"], unique=False)
+
+    op.create_table(
         "runs",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("experiment_id", sa.String(), nullable=False),
@@ -433,6 +544,11 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("exit_code", sa.BigInteger(), nullable=True),
+        sa.Column("expected_start", sa.BigInteger(), nullable=True),
+        sa.Column("saved_at", sa.BigInteger(), nullable=True),
+        sa.Column("work", sa.JSON(), nullable=False),
+        sa.Column("resize", sa.JSON(), nullable=True),
+        sa.Column("reservation_id", sa.String(), nullable=True),
         sa.Column("parent_id", sa.String(), nullable=True),
         sa.Column("environment_id", sa.String(), nullable=True),
         sa.Column("inputs", sa.JSON(), nullable=False),
@@ -676,6 +792,7 @@ def upgrade() -> None:
         sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
         sa.Column("devices", sa.JSON(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("counted", sa.JSON(), nullable=False),
         sa.Column("ports", sa.JSON(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["node_id"], ["nodes.id"], name=op.f("fk_allocations_node_id")),
@@ -693,6 +810,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("until IS NULL"),
             postgresql_where=sa.text("until IS NULL"),
         )
+        batch_op.create_index("ix_allocations_until", ["until"], unique=False)
         batch_op.create_index("ix_allocations_workload", ["workload_id"], unique=False)
         batch_op.create_index(
             "uq_allocations_live",
@@ -911,6 +1029,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("until IS NULL"),
         )
         batch_op.drop_index("ix_allocations_workload")
+        batch_op.drop_index("ix_allocations_until")
         batch_op.drop_index(
             "ix_allocations_live",
             sqlite_where=sa.text("until IS NULL"),
@@ -977,6 +1096,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_runs_experiment_id_start_ms")
 
     op.drop_table("runs")
+    with op.batch_alter_table("reservation_windows", schema=None) as batch_op:
+        batch_op.drop_index("ix_reservation_windows_end")
+
+    op.drop_table("reservation_windows")
     op.drop_table("registered_model_tags")
     with op.batch_alter_table("folder_grants", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_folder_grants_grantee_id"))
@@ -993,7 +1116,28 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_tokens_user_id"))
 
     op.drop_table("tokens")
+    with op.batch_alter_table("reservations", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_reservations_name",
+            sqlite_where=sa.text("cancelled_at IS NULL"),
+            postgresql_where=sa.text("cancelled_at IS NULL"),
+        )
+
+    op.drop_table("reservations")
     op.drop_table("registered_models")
+    with op.batch_alter_table("queues", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_queues_platform_name",
+            sqlite_where=sa.text("project_id IS NULL AND deleted_at IS NULL"),
+            postgresql_where=sa.text("project_id IS NULL AND deleted_at IS NULL"),
+        )
+        batch_op.drop_index(
+            "uq_queues_name",
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_queues_parent_id"))
+
     op.drop_table("queues")
     with op.batch_alter_table("memberships", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_memberships_user_id"))
@@ -1038,8 +1182,11 @@ def downgrade() -> None:
     op.drop_table("devices")
     op.drop_table("volumes")
     op.drop_table("users")
+    op.drop_table("usage")
+    op.drop_table("template_durations")
     op.drop_table("projects")
     op.drop_table("nodes")
+    op.drop_table("limits")
     op.drop_table("leases")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index("ix_events_subject")
@@ -1047,3 +1194,4 @@ def downgrade() -> None:
         batch_op.drop_index("ix_events_parent")
 
     op.drop_table("events")
+    op.drop_table("cluster_policy")
