@@ -22,6 +22,8 @@ from madang.scheduling.simulation.summary import Row, figures, queue_rows
 from madang.scheduling.simulation.trace import Trace
 from madang.scheduling.simulation.what_if import Changes, changed
 
+__all__ = ["FORMATS", "Changes", "Options", "Outcome", "Result", "simulate"]
+
 FORMATS = ("openb", "pollux", "philly", "kueue", "history", "csv")
 MIXES = ("given", "learned")
 

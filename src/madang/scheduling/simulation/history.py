@@ -22,6 +22,7 @@ from madang.scheduling.model import Amounts, Device, Group, Node, Queue, Request
 from madang.scheduling.simulation.table import open_text
 from madang.scheduling.simulation.trace import Job, Trace, in_order, invalid, one_queue
 
+_FETCH = "Fetch one with: madang simulate --from-history --save history.json"
 _UNKNOWN_DURATION_S = 3600.0
 """Of what has never ran, when nothing else has ended either."""
 
@@ -32,11 +33,7 @@ def read(path: Path) -> Trace:
         try:
             data = json.load(file)
         except ValueError as error:
-            raise invalid(
-                path.name,
-                f"this is not JSON: {error}",
-                "madang simulate --from-history --save it.",
-            ) from None
+            raise invalid(path.name, f"this is not JSON: {error}", _FETCH) from None
     return from_json(data, path.name)
 
 
@@ -47,7 +44,7 @@ def from_json(data: Any, name: str = "history") -> Trace:
         raise invalid(
             name,
             f"this is not a history of the platform ({type(error).__name__}: {error})",
-            "Fetch one with: madang simulate --from-history --save history.json",
+            _FETCH,
         ) from None
 
 

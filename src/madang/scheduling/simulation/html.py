@@ -42,7 +42,8 @@ summary:focus-visible, .scroll:focus-visible { outline: 2px solid var(--s0); out
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft); font: 12px
   system-ui, sans-serif; } .grid { stroke: var(--rule); } .axis { stroke: var(--soft); }
 .legend { display: flex; flex-wrap: wrap; gap: .35rem 1.25rem; margin: .25rem 0 .5rem; padding: 0;
-  list-style: none; font-size: .9rem; } .legend li { display: flex; align-items: center; gap: .4rem; }
+  list-style: none; font-size: .9rem; }
+.legend li { display: flex; align-items: center; gap: .4rem; }
 .legend svg { width: 28px; height: 12px; } .note { border-left: 3px solid var(--mark);
   padding-left: .75rem; }
 @media print { body { max-width: none; } details { display: none; } }
@@ -138,9 +139,7 @@ def _queue_waits(reports: Sequence[Report]) -> str:
         for name in shown
         for position, report in enumerate(r for r in reports if name in r.queues)
     ]  # fmt: skip
-    chart = charts.ranges(
-        rows, "Waits of each queue: median, p90 and p99, on a logarithmic scale."
-    )
+    chart = charts.ranges(rows, "Waits of each queue: median, p90, p99; logarithmic scale.")
     head = ["queue", "jobs", *(f"wait p50 / p90 / p99: {name}" for name in _names(reports))]
     more = f" The {len(shown)} largest of {len(names)}." if len(names) > len(shown) else ""
     text = f"<p class=soft>Each line: median (|), p90 (o), p99 (x).{more}</p>"
@@ -212,7 +211,7 @@ def _names(reports: Sequence[Report]) -> list[str]:
 
 
 def _section(title: str, body: str) -> str:
-    return f"<section>\n<h2>{escape(title) if '<' in title else title}</h2>\n{body}\n</section>"
+    return f"<section>\n<h2>{title}</h2>\n{body}\n</section>"
 
 
 def _legend(reports: Sequence[Report]) -> str:

@@ -1,4 +1,4 @@
-"""Settings of Kueue's scheduler performance tests (`generator.yaml`), expanded as its generator does.
+"""Settings of Kueue's scheduler performance tests, expanded as its generator does.
 
 For each cohort, set of queues, queue and set of workloads at once: wait `creationIntervalMs`, make
 the next of the set's workloads, `count` times over. Without `topology` there are no nodes, only

@@ -51,9 +51,7 @@ def read_jobs(path: Path) -> tuple[Job, ...]:
 
 
 def make_job(name: str, queue: str, gpus: int, submitted_at: float, duration_s: float) -> Job:
-    replicas, each = (
-        (1, gpus) if gpus <= GPUS_OF_NODE else (-(-gpus // GPUS_OF_NODE), GPUS_OF_NODE)
-    )
+    replicas, each = -(-gpus // GPUS_OF_NODE), min(gpus, GPUS_OF_NODE)
     need = Resources(each * _CPUS_OF_GPU * MILLI, each * _MEMORY_OF_GPU, "gpu", each * MILLI)
     request = Request(
         name,

@@ -67,6 +67,7 @@ class Report:
     ended: int
     unplaced: int
     span_s: float
+    gpus: float
     gpu_allocation: float
     cpu_allocation: float
     busy_gpu_allocation: float
@@ -132,6 +133,7 @@ def report(name: str, recording: Recording) -> Report:
         ended=len(ended),
         unplaced=len(recording.never_ran),
         span_s=end - begin,
+        gpus=amounts.get("gpu", 0) / MILLI,
         gpu_allocation=means.gpu(begin, end) / max(1, amounts.get("gpu", 0)),
         cpu_allocation=means.cpu(begin, end) / max(1, amounts.get("cpu", 0)),
         busy_gpu_allocation=means.gpu(begin, busy_until) / max(1, amounts.get("gpu", 0)),

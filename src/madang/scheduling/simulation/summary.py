@@ -32,8 +32,13 @@ _FIGURES: tuple[tuple[str, Callable[[Report], str]], ...] = (
 
 
 def figures(reports: Sequence[Report]) -> list[Row]:
-    """A row a figure, a cell a report."""
-    return [(title, tuple(show(report) for report in reports)) for title, show in _FIGURES]
+    """A row a figure, a cell a report; nothing of GPUs where there are none."""
+    gpus = any(report.gpus for report in reports)
+    return [
+        (title, tuple(show(report) for report in reports))
+        for title, show in _FIGURES
+        if gpus or "GPU" not in title
+    ]
 
 
 def queue_rows(reports: Sequence[Report]) -> list[Row]:
