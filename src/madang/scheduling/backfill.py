@@ -24,12 +24,13 @@ from madang.scheduling.timeline import (
     Timeline,
     amounts_of,
     less,
+    releases_of,
     series_of,
     shortfall,
     take,
 )
 
-__all__ = ["FOREVER", "Profile", "Release", "Releases"]
+__all__ = ["FOREVER", "Profile", "Release", "Releases", "releases_of"]
 
 Found = tuple[float, tuple[Placement, ...]]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from madang.core.resources import Resources
-from madang.scheduling.model import DeviceHold, Group, Placement
+from madang.scheduling.durations import DEFAULT_S
+from madang.scheduling.model import DeviceHold, Group, Placement, Request
 from madang.scheduling.placement import Cluster
 
 FOREVER = float("inf")
@@ -25,7 +26,7 @@ class Release(NamedTuple):
 
     sure: it ends by then (a time limit); else `time` is an estimate, which serves expected starts
     and the holds of requests but not those of windows. request_id: who holds it. since: when it
-    started.
+    started. latest: when it has ended for sure, where that is known and later than `time`.
     """
 
     time: float
@@ -35,9 +36,37 @@ class Release(NamedTuple):
     sure: bool = True
     request_id: str = ""
     since: float = 0.0
+    latest: float = FOREVER
 
     def amounts(self) -> Amount:
         return amount_of(self.need, self.devices)
+
+
+def releases_of(
+    request: Request, since: float, placements: Iterable[Placement]
+) -> Iterator[tuple[str, Release]]:
+    """What a request that started at `since` gives back when it ends, by allocation: when it is
+    expected to have ended (`expected_s`), at its time limit at the latest, else after a time that
+    is assumed of things of which nothing is known."""
+    needs = {group.role: group.resources for group in request.groups}
+    latest = since + request.time_limit_s if request.time_limit_s else FOREVER
+    lasts = DEFAULT_S if request.expected_s is None else max(1.0, request.expected_s)
+    time = latest if request.expected_s is None and latest < FOREVER else since + lasts
+    time = min(time, latest)
+    for p in placements:
+        yield (
+            f"{request.owner}/{p.role}/{p.replica}",
+            Release(
+                time,
+                p.node_id,
+                needs[p.role],
+                p.devices,
+                time == latest,
+                request.id,
+                since,
+                latest,
+            ),
+        )
 
 
 def series_of(reservation: str) -> str:
@@ -91,7 +120,8 @@ class Releases:
             lasts = max(1.0, release.time - release.since)
             while release.since + lasts <= now:
                 lasts *= 2
-            self.set(key, release._replace(time=release.since + lasts))
+            time = min(release.since + lasts, release.latest)
+            self.set(key, release._replace(time=time, sure=time == release.latest))
         return bool(passed)
 
     def until(self, time: float, *, after: int = 0) -> list[Release]:
@@ -107,8 +137,12 @@ class Releases:
         return [time for time, _, _ in self._ordered]
 
     def sure(self) -> Releases:
-        """Those alone that are sure."""
-        return Releases(release for _, _, release in self._ordered if release.sure)
+        """Those alone that are sure, when they are."""
+        return Releases(
+            release if release.sure else release._replace(time=release.latest, sure=True)
+            for _, _, release in self._ordered
+            if release.sure or release.latest < FOREVER
+        )
 
     def _count(self, time: float) -> int:
         return bisect_right(self._ordered, time, key=lambda entry: entry[0])
