@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "placement_module.hpp"
 #include "scan.hpp"
 
 namespace nb = nanobind;
@@ -56,4 +57,5 @@ nb::tuple scan(int root_fd, unsigned num_threads) {
 
 NB_MODULE(_native, module) {
   module.def("scan", &scan, "root_fd"_a, "num_threads"_a);
+  madang::add_placement(module);
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,16 @@ from madang.scheduling.model import (
     Where,
 )
 from madang.scheduling.placement.asks import Ask
+from madang.scheduling.placement.choosers import Chooser, Types
+from madang.scheduling.placement.mix import Mix
 from madang.scheduling.placement.nodes import Flags, Integers, Nodes, NodeType
+from madang.scheduling.placement.policies.rule import Rule
+from madang.scheduling.placement.rules import (
+    EXPECTING,
+    make_chooser,
+    make_rule,
+    next_arrivals,
+)
 from madang.scheduling.placement.space import Space
 
 _Replica = tuple[str, tuple[DeviceHold, ...]]
@@ -49,21 +58,41 @@ class Free:
 
 class Cluster:
     """Free space and a policy. Deterministic: what it chooses depends on what is free, the mix it
-    was told, and the policy's seed. Not thread-safe. Copies are cheap and independent."""
+    was told, and the policy's seed. Not thread-safe. Copies are cheap and independent.
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    mix: what is expected to be asked for; it is the cluster's from now on.
+    """
+
+    def __init__(self, policy: Policy | None = None, mix: Mix | None = None) -> None:
         self.policy = policy or Policy()
+        self.mix = mix or Mix()
+        self._pool_policies = dict(self.policy.pool_placement)
         self._nodes = Nodes(self.policy.seed)
         self._nodes_shared = False
         self._space = Space()
+        self._due = 0
+        self._rule_types = 0
+        self._rules: dict[str, Rule] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was worked out from the nodes."""
         self._asks: dict[Resources, Ask] = {}
+        self._masks: dict[tuple[str, tuple[tuple[str, str], ...]], Flags | None] = {}
         self._groups: list[NodeGroup] | None = None
+        self._types: Types | None = None
+        self._choosers: dict[str, Chooser] = {}
 
     def copy(self) -> Cluster:
         """One that can be tried things on."""
         other = Cluster.__new__(Cluster)
         other.__dict__.update(self.__dict__)
         other._space = self._space.copy()
+        other.mix = self.mix.copy()
+        other._rules = dict(self._rules)
+        other._choosers = {
+            name: chooser.copy(other._space) for name, chooser in self._choosers.items()
+        }
         self._nodes_shared = other._nodes_shared = True
         return other
 
@@ -103,8 +132,7 @@ class Cluster:
         if self._nodes_shared:
             self._nodes = self._nodes.copy()
             self._nodes_shared = False
-        self._asks = {}
-        self._groups = None
+        self._forget()
 
     def take(self, node_id: str, need: Resources, devices: Sequence[DeviceHold]) -> None:
         """One replica has this now."""
@@ -135,9 +163,13 @@ class Cluster:
                 if column is not None:  # else the device was taken out under the task
                     space.device_milli[row, column] += sign * hold.milli
                     space.device_memory_bytes[row, column] += sign * hold.memory_bytes
+            kind = 0 if devices[0].milli < MILLI else min(len(devices), space.columns)
+            space.replicas_by_devices[row, kind] -= sign
         for name, amount in counted:
             if name in space.counted:
                 space.counted[name][row] += sign * amount
+        for chooser in self._choosers.values():
+            chooser.touch(row)
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -148,12 +180,11 @@ class Cluster:
         no room. Takes nothing. `within`: only these nodes. What `where` says of replicas to each
         other (together, apart) is `place`'s to keep."""
         ask = self._ask(need)
-        fits = self._space.fitting(ask) & self._space.open & self._allowed(where, within)
-        rows = np.flatnonzero(fits)
-        if not len(rows):
-            return None
-        row = int(rows[np.argmin(self._nodes.rank[rows])])
-        return self._replica(ask, row)
+        for name, allowed in self._parts(where, self._allowed(ask, where, within)):
+            row, column = self._chooser(name).choose(ask, allowed)
+            if row >= 0:
+                return self._replica(ask, row, column)
+        return None
 
     def fit(self, node_id: str, need: Resources) -> tuple[DeviceHold, ...] | None:
         """The devices that a replica would get on this node, open or not; None when it does not
@@ -162,7 +193,8 @@ class Cluster:
         ask = self._ask(need)
         if not self._space.fitting(ask)[row]:
             return None
-        return self._replica(ask, row)[1]
+        column = self._chooser(self._policy_of(row)).choose_device(ask, row) if ask.share else -1
+        return self._replica(ask, row, column)[1]
 
     def most(self, need: Resources, where: Where = ANYWHERE, *, empty: bool) -> int:
         """How many replicas open nodes could take now, or if nothing ran."""
@@ -176,8 +208,10 @@ class Cluster:
         most = space.most(self._ask(need))
         if where.apart == "node":
             most = np.minimum(most, 1)
-        suits = self._allowed(where, None)
-        return np.where(suits if closed else suits & space.open, most, 0)
+        suits = self._suiting(where)
+        if suits is not None:
+            most = np.where(suits, most, 0)
+        return most if closed else np.where(space.open, most, 0)
 
     def emptied(self) -> Cluster:
         """A copy on which nothing runs."""
@@ -210,6 +244,11 @@ class Cluster:
 
     def arrived(self, need: Resources, count: int = 1) -> None:
         """Something of this kind was asked for: policies that expect the future learn the mix."""
+        self.mix.add(need, count)
+        if self.mix.arrivals >= self._due:
+            self._rules.clear()
+            self._choosers.clear()
+            self._due = next_arrivals(self.mix, len(self._nodes.number))
 
     @property
     def node_ids(self) -> Collection[str]:
@@ -231,28 +270,73 @@ class Cluster:
             ask = self._asks[need] = Ask(need, self._nodes.types, self._space.columns)
         return ask
 
-    def _allowed(self, where: Where, within: Collection[str] | None) -> Flags:
-        allowed = np.zeros(len(self._space), np.bool_)
-        suiting = self._nodes.suiting(where)
-        allowed[: len(suiting)] = suiting
+    def _chooser(self, name: str) -> Chooser:
+        chooser = self._choosers.get(name)
+        if chooser is None:
+            nodes, space = self._nodes, self._space
+            if self._types is None:
+                self._types = Types(nodes.types, space.columns)
+            rule = self._rules.get(name)
+            if rule is None or (name in EXPECTING and self._rule_types != len(nodes.types)):
+                rule = make_rule(name, self.policy.seed, self.mix, space, self._types)
+                self._rules[name] = rule
+                self._rule_types = len(nodes.types)
+            rank = np.full(len(space), len(space), np.int64)
+            rank[: len(nodes.rank)] = nodes.rank
+            chooser = self._choosers[name] = make_chooser(rule, self._types, space, rank)
+        return chooser
+
+    def _policy_of(self, row: int) -> str:
+        node = self._nodes.nodes[row]
+        return self._pool_policies.get(node.pool if node else "", self.policy.placement)
+
+    def _parts(self, where: Where, allowed: Flags | None) -> Iterator[tuple[str, Flags | None]]:
+        """(policy, nodes that it is for): the cluster's policy first, then those of single pools."""
+        if not self._pool_policies:
+            yield self.policy.placement, allowed
+            return
+        policies = np.array([self._policy_of(row) for row in range(len(self._nodes.nodes))])
+        everywhere = np.ones(len(self._space), np.bool_) if allowed is None else allowed
+        for name in sorted(set(policies), key=lambda name: (name != self.policy.placement, name)):
+            mine = np.zeros(len(self._space), np.bool_)
+            mine[: len(policies)] = policies == name
+            yield name, everywhere & mine
+
+    def _suiting(self, where: Where) -> Flags | None:
+        """Nodes in the pool and with the labels that are asked for; None: all."""
+        if not where.pool and not where.labels:
+            return None
+        key = (where.pool, where.labels)
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = self._padded(self._nodes.suiting(where))
+            self._masks[key] = mask
+        return mask
+
+    def _allowed(self, ask: Ask, where: Where, within: Collection[str] | None) -> Flags | None:
+        allowed = self._suiting(where)
         if within is not None:
-            among = self._nodes.among(within)
-            allowed[: len(among)] &= among
+            among = self._padded(self._nodes.among(within))
+            allowed = among if allowed is None else allowed & among
+        for name, amount in ask.need.counted:
+            enough = self._space.amount(name) >= amount
+            allowed = enough if allowed is None else allowed & enough
         return allowed
 
-    def _replica(self, ask: Ask, row: int) -> _Replica:
+    def _padded(self, flags: Flags) -> Flags:
+        padded = np.zeros(len(self._space), np.bool_)
+        padded[: len(flags)] = flags
+        return padded
+
+    def _replica(self, ask: Ask, row: int, column: int) -> _Replica:
         """Which devices of a node that has room."""
-        space = self._space
-        type_number = int(space.type_of[row])
         node = self._nodes.nodes[row]
         assert node is not None
         if not ask.whole and not ask.share:
             return node.id, ()
-        milli = space.device_milli[row]
-        fits = ask.suits[type_number] & (milli >= ask.milli[type_number])
-        if ask.whole:
-            columns = np.flatnonzero(fits & (milli == MILLI))[: ask.whole]
-        else:
-            fits &= space.device_memory_bytes[row] >= ask.memory[type_number]
-            columns = np.array([np.argmin(np.where(fits, milli, MILLI + 1))])
+        type_number = int(self._space.type_of[row])
+        if ask.share:
+            return node.id, ask.holds(type_number, [column])
+        fits = ask.suits[type_number] & (self._space.device_milli[row] == MILLI)
+        columns = np.flatnonzero(fits)[: ask.whole]
         return node.id, ask.holds(type_number, columns.tolist())

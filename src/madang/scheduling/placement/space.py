@@ -22,6 +22,7 @@ class Space:
         "device_milli",
         "memory_bytes",
         "open",
+        "replicas_by_devices",
         "type_of",
     )
 
@@ -32,6 +33,8 @@ class Space:
         self.device_memory_bytes: Integers = np.zeros((nodes, columns), np.int64)
         self.type_of: Integers = np.zeros(nodes, np.int64)
         self.open: Flags = np.zeros(nodes, np.bool_)
+        # [n, k]: how many replicas hold k whole devices; 0: shares
+        self.replicas_by_devices: Integers = np.zeros((nodes, columns + 1), np.int64)
         self.counted: dict[str, Integers] = {}
 
     def __len__(self) -> int:
@@ -60,6 +63,7 @@ class Space:
             getattr(other, name)[:rows] = getattr(self, name)
         other.device_milli[:rows, :old] = self.device_milli
         other.device_memory_bytes[:rows, :old] = self.device_memory_bytes
+        other.replicas_by_devices[:rows, : old + 1] = self.replicas_by_devices
         for name, amounts in self.counted.items():
             other.counted[name] = np.concatenate([amounts, np.zeros(nodes - rows, np.int64)])
         return other
@@ -70,6 +74,7 @@ class Space:
         self.memory_bytes[row] = node_type.memory_bytes
         self.device_milli[row] = 0
         self.device_memory_bytes[row] = 0
+        self.replicas_by_devices[row] = 0
         for column, device in enumerate(node_type.devices):
             self.device_milli[row, column] = MILLI
             self.device_memory_bytes[row, column] = device.memory_bytes
@@ -93,7 +98,7 @@ class Space:
         if ask.share or ask.whole:
             fits &= self.fitting_devices(ask).sum(axis=1) >= max(1, ask.whole)
         for name, amount in need.counted:
-            fits &= self._counted(name) >= amount
+            fits &= self.amount(name) >= amount
         return fits
 
     def most(self, ask: Ask) -> Integers:
@@ -112,9 +117,10 @@ class Space:
             shares = np.where(ask.suits[types], np.minimum(by_milli, by_memory), 0)
             most = np.minimum(most, np.maximum(shares, 0).sum(axis=1))
         for name, amount in need.counted:
-            most = np.minimum(most, self._counted(name) // max(1, amount))
+            most = np.minimum(most, self.amount(name) // max(1, amount))
         return np.maximum(most, 0)
 
-    def _counted(self, name: str) -> Integers:
+    def amount(self, name: str) -> Integers:
+        """What is free of something counted."""
         amounts = self.counted.get(name)
         return np.zeros(len(self), np.int64) if amounts is None else amounts

@@ -1,0 +1,149 @@
+"""The Alibaba GPU trace of 2023 (openb), replayed by the protocol of the FGD paper.
+
+Pods arrive one by one until they ask for `inflate` times the cluster's GPUs, and never leave; one
+that fits nowhere is dropped. What is told is how much of the GPUs is allocated after arrivals for
+so many percent of them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from madang.core.resources import MILLI
+from madang.scheduling.model import Node, Policy
+from madang.scheduling.placement import Cluster, Mix
+from madang.scheduling.simulation.openb_files import Pod, read_nodes, read_pods
+
+_ASK_EVERY = 256
+"""Arrivals between two looks at whether to stop."""
+
+
+@dataclass(frozen=True)
+class OpenbResult:
+    """Allocations are in percent of all GPUs; keys of `allocation_at` and `curve` are arrivals in
+    percent. unplaced: pods that found no room. partial: it was stopped before the end."""
+
+    policy: str
+    mix: str
+    seed: int
+    pods: int
+    unplaced: int
+    allocation_at: dict[str, float]
+    curve: dict[str, float]
+    decisions_per_s: float
+    seconds: float
+    partial: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def replay(
+    nodes: Path,
+    workloads: Path,
+    *,
+    inflate: float = 1.3,
+    seed: int = 42,
+    policy: str = "default",
+    mix: str = "given",
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> OpenbResult:
+    """mix `given`: the policy knows how often the list asks for what; `learned`: it does not, and
+    learns it from what arrives. Raises InvalidInput naming file, row and column."""
+    return replay_pods(
+        read_nodes(nodes),
+        read_pods(workloads),
+        inflate=inflate,
+        seed=seed,
+        policy=policy,
+        mix=Mix() if mix == "learned" else None,
+        progress=progress,
+        stop=stop,
+    )
+
+
+def replay_pods(
+    nodes: Sequence[Node],
+    pods: Sequence[Pod],
+    *,
+    inflate: float = 1.3,
+    seed: int = 42,
+    policy: str = "default",
+    mix: Mix | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> OpenbResult:
+    """The same of nodes and pods that were read. Without a mix, that of `pods` is given."""
+    capacity = sum(MILLI for node in nodes for _ in node.devices)
+    arrivals = arrival_sequence(pods, capacity, inflate, seed)
+    learns = mix is not None
+    mix = mix or Mix(Counter(pod.need for pod in pods), learns=False)
+    cluster = Cluster(Policy(placement=policy, seed=seed), mix)
+    for node in nodes:
+        cluster.set_node(node)
+    arrived = allocated = placed = 0
+    sums: dict[int, tuple[float, int]] = {}
+    partial = False
+    started = time.perf_counter()
+    for number, pod in enumerate(arrivals):
+        if number % _ASK_EVERY == 0:
+            if progress is not None:
+                progress(number, len(arrivals))
+            if stop is not None and stop():
+                partial, arrivals = True, arrivals[:number]
+                break
+        cluster.arrived(pod.need)
+        choice = cluster.choose(pod.need)
+        arrived += pod.gpu_milli
+        if choice is not None:
+            cluster.take(choice[0], pod.need, choice[1])
+            allocated += pod.gpu_milli
+            placed += 1
+        percent = int(100 * arrived / capacity + 0.5)
+        total, count = sums.get(percent, (0.0, 0))
+        sums[percent] = (total + 100 * allocated / capacity, count + 1)
+    seconds = time.perf_counter() - started
+    if progress is not None:
+        progress(len(arrivals), len(arrivals))
+    curve = {str(at): round(total / count, 4) for at, (total, count) in sorted(sums.items())}
+    return OpenbResult(
+        policy=policy,
+        mix="learned" if learns else "given",
+        seed=seed,
+        pods=len(arrivals),
+        unplaced=len(arrivals) - placed,
+        allocation_at={str(at): value for at, value in curve.items() if int(at) % 10 == 0},
+        curve=curve,
+        decisions_per_s=round(len(arrivals) / max(1e-9, seconds), 1),
+        seconds=round(seconds, 3),
+        partial=partial,
+    )
+
+
+def arrival_sequence(
+    pods: Sequence[Pod], capacity_milli: int, inflate: float, seed: int
+) -> list[Pod]:
+    """All pods of the list in random order, then random ones again until they ask for `inflate`
+    times the capacity; where the list alone asks for more, random ones are left out."""
+    chance = random.Random(seed)
+    arrivals = sorted(pods, key=lambda pod: pod.name)
+    chance.shuffle(arrivals)
+    wanted = inflate * capacity_milli
+    total = sum(pod.gpu_milli for pod in arrivals)
+    while total > wanted:
+        left_out = arrivals.pop(chance.randrange(len(arrivals)))
+        total -= left_out.gpu_milli
+    base = sorted(pods, key=lambda pod: pod.name)
+    while True:
+        pod = chance.choice(base)
+        # The protocol's condition counts what a pod takes of one GPU, not of all.
+        if not base or total + pod.gpu_milli_each > wanted:
+            return arrivals
+        arrivals.append(pod)
+        total += pod.gpu_milli
