@@ -21,8 +21,11 @@ from madang.scheduling import (
     NodeGone,
     NodeSet,
     Planner,
+    Policy,
+    PolicySet,
     Released,
     Request,
+    Running,
     Snapshot,
     Start,
     Wait,
@@ -30,6 +33,7 @@ from madang.scheduling import (
 )
 
 GIB = 2**30
+FIRST_FIT = Policy(placement="first-fit")
 
 
 def node(name: str, *, cpu: int = 8, memory: int = 32, gpus: int = 0, **options: object) -> Node:
@@ -56,6 +60,7 @@ def planner_of(*things: Node | Request) -> Planner:
         Snapshot(
             nodes=tuple(thing for thing in things if isinstance(thing, Node)),
             requests=tuple(thing for thing in things if isinstance(thing, Request)),
+            policy=FIRST_FIT,
         )
     )
     return planner
@@ -224,7 +229,9 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.held: dict[str, Allocation] = {}
         self.requests: dict[str, Request] = {}
+        self.running: dict[str, Running] = {}
         self.planner = Planner()
+        self.planner.apply([PolicySet(FIRST_FIT)])
         self.now = 0.0
 
     def tell(self, *events: Event) -> None:
@@ -240,13 +247,20 @@ class World:
                     self.requests.pop(request_id, None)
                 case Released(key):
                     self.held.pop(key, None)
+                    owner = key.split("/")[0]
+                    if not any(other.startswith(f"{owner}/") for other in self.held):
+                        self.running.pop(owner, None)
                 case Held(allocation):
                     self.held[allocation.key] = allocation
         self.planner.apply(events)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            tuple(self.nodes.values()), tuple(self.held.values()), tuple(self.requests.values())
+            tuple(self.nodes.values()),
+            tuple(self.held.values()),
+            tuple(self.requests.values()),
+            tuple(self.running.values()),
+            policy=FIRST_FIT,
         )
 
     def plan(self) -> list[Start | Wait]:
@@ -263,6 +277,7 @@ class World:
 
     def _start(self, start: Start) -> None:
         request = self.requests.pop(start.request.id)
+        self.running[request.id] = Running(request, self.now, self.now)
         needs = {group.role: group for group in request.groups}
         counts = {role: 0 for role in needs}
         for placement in start.placements:

@@ -1,52 +1,50 @@
 """The planner: a state machine that is told what happened and says what should.
 
-Order: higher priority first, then first come, first served. All groups of a request start at once
-or not at all, each at its maximum if there is room and at least at its minimum.
+A plan goes: whose time has come begins to wait; whose turn it is (`queues`: guarantees first, then
+the lowest share; inside a queue its own order) starts if queues and limits allow it and there is
+room (`placement`); if there is none it holds its place, and others may pass without delaying it
+(`turns`); or room is made for it (`preemption`); what is idle then lets elastic ones grow
+(`elastic`). Those who wait are told why (`reasons`).
 
-Who may pass whom: of each kind of accelerator (and of requests without one) the first that has to
-wait *reserves*: on every node that could hold it one day, what it needs is kept from all behind
-it. The others behind may start on what is left. So the first in line is delayed by nobody behind
-it, everybody becomes the first in line at last, and what it can't use does not lie idle. What no
-node could ever hold reserves nothing.
-
-Cost: a request is looked at again only when something changed, and equal requests are looked at
-once: a plan costs work for each *different* shape that waits, not for each request.
+Cost: nothing happens when nothing changed; equal requests are looked at once: a plan costs work for
+each *different* shape that waits, not for each request.
 """
 
 from __future__ import annotations
 
-import heapq
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from madang.scheduling.capacity import NodeSpace
-from madang.scheduling.gangs import place
+from madang.scheduling.ledger import Ledger
 from madang.scheduling.model import (
-    Allocation,
+    Action,
     Asked,
-    DeviceHold,
+    Began,
     Event,
-    Group,
     Held,
-    Node,
+    Leaving,
+    LimitSet,
     NodeGone,
     NodeSet,
-    Placement,
+    PolicySet,
+    QueueGone,
+    QueueSet,
     Released,
     Request,
+    Reserved,
+    Running,
     Snapshot,
-    Start,
+    Unreserved,
     Wait,
     Withdrawn,
 )
+from madang.scheduling.queues import QueueNode
 from madang.scheduling.reasons import Reasons
+from madang.scheduling.turns import Turns
 
 WAITS_TOLD = 100
-"""How many of those that wait are told why by `plan`, the first in line first; any other by
+"""How many of each queue are told by `plan` why they wait, the first in line first; any other by
 `explain`."""
-
-Key = tuple[int, int, str]
-Shape = tuple[Group, ...]
 
 
 class Planner:
@@ -54,234 +52,149 @@ class Planner:
     state. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, Node] = {}
-        self._held: dict[str, Allocation] = {}
-        self._held_by_node: dict[str, dict[str, Allocation]] = {}
-        self._spaces: dict[str, NodeSpace] = {}
-        self._requests: dict[str, Request] = {}
-        self._waiting: dict[Shape, list[Key]] = {}
-        self._delayed: list[tuple[float, str]] = []
-        self._ordered: list[NodeSpace] | None = None
-        self._reasons = Reasons(())
-        self._changed = True
-        self._waits: list[Wait] = []
+        self._ledger = Ledger()
+        self._turns = Turns(self._ledger)
+        self._reasons: Reasons | None = None
+        self._waits: list[Wait] | None = None
 
     def load(self, snapshot: Snapshot) -> None:
         """Forget everything and begin with `snapshot`."""
         Planner.__init__(self)
-        self.apply([NodeSet(node) for node in snapshot.nodes])
-        self.apply([Held(allocation) for allocation in snapshot.allocations])
-        self.apply([Asked(request) for request in snapshot.requests])
+        self._ledger.load(snapshot)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take in what has happened. Repeating an event changes nothing."""
+        ledger = self._ledger
         for event in events:
             match event:
-                case NodeSet(node):
-                    self._set_node(node)
-                case NodeGone(node_id):
-                    self._forget_node(node_id)
                 case Asked(request):
-                    self._ask(request)
-                case Withdrawn(request_id):
-                    self._withdraw(request_id)
-                case Held(allocation):
-                    self._hold(allocation)
+                    ledger.ask(request)
                 case Released(key):
-                    self._release(key)
+                    ledger.release(key)
+                case Began(running):
+                    ledger.begin(running)
+                case Held(allocation):
+                    ledger.hold(allocation)
+                case Withdrawn(request_id):
+                    ledger.withdraw(request_id)
+                case Leaving(key):
+                    ledger.leave(key)
+                case NodeSet(node):
+                    ledger.set_node(node)
+                    self._turns.forget(nodes=True)
+                case NodeGone(node_id):
+                    ledger.forget_node(node_id)
+                    self._turns.forget(nodes=True)
+                case QueueSet(queue):
+                    ledger.set_queue(queue)
+                case QueueGone(queue_id):
+                    ledger.forget_queue(queue_id)
+                case LimitSet(limit):
+                    ledger.set_limit(limit)
+                case Reserved(reservation):
+                    ledger.set_reservation(reservation)
+                case Unreserved(reservation_id):
+                    ledger.forget_reservation(reservation_id)
+                case PolicySet(policy):
+                    ledger.set_policy(policy)
 
-    def plan(self, now: float) -> list[Start | Wait]:
-        """What to start now, and why the first in line wait. Starts count as held at once."""
-        self._wake(now)
-        if not self._changed:
-            return list(self._waits)
-        self._changed = False
-        starts = self._start_what_fits()
-        self._waits = [self._wait(request, ahead) for request, ahead in self._first_in_line()]
-        return [*starts, *self._waits]
+    def plan(self, now: float, *, waits: bool = True) -> list[Action]:
+        """What to do now, and (with `waits`) why the first in line of each queue wait. What is
+        started, stopped or changed counts as such at once."""
+        ledger = self._ledger
+        ledger.wake(now)
+        actions: list[Action] = []
+        again_at = self._turns.again_at
+        if again_at is not None and now >= again_at:
+            ledger.changed = ledger.loosened = True
+        if ledger.changed:
+            ledger.settle()
+            self._waits = self._reasons = None
+            actions += self._decide()
+        if waits:
+            actions += self._tell()
+        return actions
 
     def explain(self, request_id: str) -> Wait | None:
         """Why this one waits; None when it does not wait, or waits for its time only."""
-        request = self._requests.get(request_id)
-        if request is None or _key(request) not in self._waiting.get(request.groups, ()):
+        ledger = self._ledger
+        request = ledger.requests.get(request_id)
+        if request is None or not ledger.waits(request_id):
             return None
-        key = _key(request)
-        ahead = sum(
-            self._requests[other[2]].queue == request.queue
-            for keys in self._waiting.values()
-            for other in keys[: bisect_left(keys, key)]
-        )
-        return self._wait(request, ahead)
+        leaf = ledger.tree.leaf(request.queue)
+        assert leaf.line is not None
+        return self._wait(request, leaf.line.ahead(request, leaf))
 
     def next_time(self) -> float | None:
-        """When a plan may come out differently without any event: the end of a backoff."""
-        while self._delayed:
-            at, request_id = self._delayed[0]
-            request = self._requests.get(request_id)
-            if request is not None and request.not_before == at:
-                return at
-            heapq.heappop(self._delayed)
-        return None
+        """When a plan may come out differently without any event."""
+        times = (self._ledger.next_wake(), self._turns.again_at)
+        return min((time for time in times if time is not None), default=None)
+
+    def snapshot(self) -> Snapshot:
+        """All that there is: a planner loaded with it acts as this one."""
+        return self._ledger.snapshot()
 
     @property
     def held_keys(self) -> Iterable[str]:
         """Keys of all that is held."""
-        return self._held.keys()
+        return self._ledger.held.keys()
 
-    # -- events -------------------------------------------------------------------------------
+    @property
+    def running(self) -> dict[str, Running]:
+        """What runs, by request."""
+        return {run.request.id: run.told for run in self._ledger.runs}
 
-    def _set_node(self, node: Node) -> None:
-        if self._nodes.get(node.id) == node:
-            return
-        self._nodes[node.id] = node
-        held = self._held_by_node.get(node.id, {})
-        self._spaces[node.id] = NodeSpace(node, held.values())
-        self._nodes_changed()
+    # -- deciding -----------------------------------------------------------------------------
 
-    def _forget_node(self, node_id: str) -> None:
-        if self._nodes.pop(node_id, None) is not None:
-            del self._spaces[node_id]
-            self._nodes_changed()
+    def _decide(self) -> list[Action]:
+        """Turns, until nothing more comes of them: a start may move the place that a head will
+        have, and so make room for somebody else."""
+        ledger = self._ledger
+        actions: list[Action] = []
+        while ledger.changed:
+            if ledger.loosened:
+                self._turns.forget(nodes=False)
+            if ledger.loosened or self._turns.heads:
+                for leaf in ledger.tree.leaves:
+                    _give_turns(leaf)
+            ledger.changed = ledger.loosened = False
+            starts = self._turns.take()
+            ledger.loosened = False
+            ledger.changed = bool(starts and self._turns.heads)
+            actions += starts
+        return actions
 
-    def _nodes_changed(self) -> None:
-        self._ordered = None
-        self._changed = True
+    # -- telling ------------------------------------------------------------------------------
 
-    def _hold(self, allocation: Allocation) -> None:
-        if self._held.get(allocation.key) == allocation:
-            return
-        self._release(allocation.key)
-        self._held[allocation.key] = allocation
-        self._held_by_node.setdefault(allocation.node_id, {})[allocation.key] = allocation
-        space = self._spaces.get(allocation.node_id)
-        if space is not None:
-            space.take(allocation.cpu_milli, allocation.memory_bytes, allocation.devices)
-        self._changed = True
+    def _tell(self) -> list[Wait]:
+        if self._waits is None:
+            self._waits = []
+            for leaf in sorted(set(self._ledger.tree.leaves), key=lambda leaf: leaf.id):
+                self._waits += self._waits_of(leaf)
+        return list(self._waits)
 
-    def _release(self, key: str) -> None:
-        allocation = self._held.pop(key, None)
-        if allocation is None:
-            return
-        del self._held_by_node[allocation.node_id][key]
-        space = self._spaces.get(allocation.node_id)
-        if space is not None:
-            space.give(allocation.cpu_milli, allocation.memory_bytes, allocation.devices)
-        self._changed = True
-
-    def _ask(self, request: Request) -> None:
-        if self._requests.get(request.id) == request:
-            return
-        self._withdraw(request.id)
-        self._requests[request.id] = request
-        heapq.heappush(self._delayed, (request.not_before, request.id))
-
-    def _withdraw(self, request_id: str) -> None:
-        request = self._requests.pop(request_id, None)
-        if request is None:
-            return
-        keys = self._waiting.get(request.groups, [])
-        position = bisect_left(keys, _key(request))
-        if position < len(keys) and keys[position] == _key(request):
-            del keys[position]
-            if not keys:
-                del self._waiting[request.groups]
-            self._changed = True
-
-    def _wake(self, now: float) -> None:
-        """Those whose time has come begin to wait for a place."""
-        while self._delayed and self._delayed[0][0] <= now:
-            at, request_id = heapq.heappop(self._delayed)
-            request = self._requests.get(request_id)
-            if request is None or request.not_before != at:
-                continue
-            keys = self._waiting.setdefault(request.groups, [])
-            key = _key(request)
-            position = bisect_left(keys, key)
-            if position == len(keys) or keys[position] != key:
-                insort(keys, key)
-                self._changed = True
-
-    # -- planning -----------------------------------------------------------------------------
-
-    def _start_what_fits(self) -> list[Start]:
-        if self._ordered is None:
-            self._ordered = sorted(
-                (space for space in self._spaces.values() if space.node.open),
-                key=lambda space: (space.node.name, space.node.id),
-            )
-            self._reasons = Reasons(self._spaces.values())
-        starts: list[Start] = []
-        reserved: list[tuple[NodeSpace, int, int, tuple[DeviceHold, ...]]] = []
-        kinds_waiting: set[str] = set()
-        line = [(keys[0], shape) for shape, keys in self._waiting.items()]
-        heapq.heapify(line)
-        while line:
-            key, shape = heapq.heappop(line)
-            request = self._requests[key[2]]
-            attempt = place(shape, self._ordered)
-            if attempt.complete:
-                starts.append(self._start(request, attempt.placements))
-                if shape in self._waiting:
-                    heapq.heappush(line, (self._waiting[shape][0], shape))
-                continue
-            kind = _kind(request)
-            if kind not in kinds_waiting and self._reasons.possible(shape):
-                kinds_waiting.add(kind)
-                reserved.extend(self._reserve(shape))
-        for space, cpu_milli, memory_bytes, devices in reserved:
-            space.give(cpu_milli, memory_bytes, devices)
-        self._reasons.remember_free(self._ordered)
-        return starts
-
-    def _start(self, request: Request, placements: tuple[Placement, ...]) -> Start:
-        needs = {group.role: group.resources for group in request.groups}
-        for placement in placements:
-            need = needs[placement.role]
-            key = f"{request.owner}/{placement.role}/{placement.replica}"
-            allocation = Allocation(
-                key, placement.node_id, need.cpu_milli, need.memory_bytes, placement.devices
-            )
-            self._held[key] = allocation
-            self._held_by_node.setdefault(placement.node_id, {})[key] = allocation
-        changed = self._changed
-        self._withdraw(request.id)
-        self._changed = changed
-        return Start(request, placements)
-
-    def _reserve(
-        self, shape: Shape
-    ) -> Iterator[tuple[NodeSpace, int, int, tuple[DeviceHold, ...]]]:
-        """Keep what the first in line needs from those behind, on each node that could hold it."""
-        assert self._ordered is not None
-        for space in self._ordered:
-            for group in shape:
-                need = group.resources
-                count = min(group.replicas_min, self._reasons.most(space.node.id, need))
-                for _ in range(count):
-                    devices = space.claim(need)
-                    space.take(need.cpu_milli, need.memory_bytes, devices)
-                    yield space, need.cpu_milli, need.memory_bytes, devices
-
-    def _first_in_line(self) -> list[tuple[Request, int]]:
-        """The first requests that wait, and how many of their queue wait before each."""
-        ahead: dict[str, int] = {}
-        found: list[tuple[Request, int]] = []
-        for key in heapq.merge(*self._waiting.values()):
-            request = self._requests[key[2]]
-            found.append((request, ahead.get(request.queue, 0)))
-            ahead[request.queue] = ahead.get(request.queue, 0) + 1
-            if len(found) == WAITS_TOLD:
-                break
-        return found
+    def _waits_of(self, leaf: QueueNode) -> Iterable[Wait]:
+        assert leaf.line is not None
+        for ahead, key in enumerate(leaf.line.in_order(leaf)):
+            if ahead == WAITS_TOLD:
+                return
+            yield self._wait(self._ledger.requests[key[2]], ahead)
 
     def _wait(self, request: Request, ahead: int) -> Wait:
+        if self._reasons is None:
+            ledger = self._ledger
+            spaces = [
+                NodeSpace(node, ledger.held_on(node.id))
+                for node in sorted(ledger.nodes.values(), key=lambda node: (node.name, node.id))
+            ]
+            self._reasons = Reasons(spaces)
+            self._reasons.remember_free([space for space in spaces if space.node.open])
         return Wait(request.id, self._reasons.why(request, ahead))
 
 
-def _key(request: Request) -> Key:
-    return (-request.priority, request.order, request.id)
-
-
-def _kind(request: Request) -> str:
-    """What the line is for: the scarcest thing that is asked for."""
-    return max((group.resources.device_kind for group in request.groups), default="")
+def _give_turns(leaf: QueueNode) -> None:
+    """Everybody who waits in a queue may be able to start."""
+    assert leaf.line is not None
+    for alike in leaf.line:
+        leaf.line.wake(alike)
+    leaf.tree.touch(leaf)

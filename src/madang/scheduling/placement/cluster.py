@@ -17,7 +17,7 @@ from madang.scheduling.model import (
     Where,
 )
 from madang.scheduling.placement.asks import Ask
-from madang.scheduling.placement.choosers import Chooser, Types
+from madang.scheduling.placement.choosers import Chooser
 from madang.scheduling.placement.mix import Mix
 from madang.scheduling.placement.nodes import Flags, Integers, Nodes, NodeType
 from madang.scheduling.placement.policies.rule import Rule
@@ -28,6 +28,7 @@ from madang.scheduling.placement.rules import (
     next_arrivals,
 )
 from madang.scheduling.placement.space import Space
+from madang.scheduling.placement.types import Types
 
 _Replica = tuple[str, tuple[DeviceHold, ...]]
 
@@ -77,7 +78,6 @@ class Cluster:
 
     def _forget(self) -> None:
         """What was worked out from the nodes."""
-        self._asks: dict[Resources, Ask] = {}
         self._masks: dict[tuple[str, tuple[tuple[str, str], ...]], Flags | None] = {}
         self._groups: list[NodeGroup] | None = None
         self._types: Types | None = None
@@ -216,7 +216,8 @@ class Cluster:
     def emptied(self) -> Cluster:
         """A copy on which nothing runs."""
         other = self.copy()
-        other._space = self._emptied().copy()
+        other._space = self._emptied()
+        other._choosers = {}
         return other
 
     def _emptied(self) -> Space:
@@ -265,25 +266,26 @@ class Cluster:
     # -- parts --------------------------------------------------------------------------------
 
     def _ask(self, need: Resources) -> Ask:
-        ask = self._asks.get(need)
-        if ask is None:
-            ask = self._asks[need] = Ask(need, self._nodes.types, self._space.columns)
-        return ask
+        return self._type_tables().ask(need)
+
+    def _type_tables(self) -> Types:
+        if self._types is None:
+            self._types = Types(self._nodes.types, self._space.columns)
+        return self._types
 
     def _chooser(self, name: str) -> Chooser:
         chooser = self._choosers.get(name)
         if chooser is None:
             nodes, space = self._nodes, self._space
-            if self._types is None:
-                self._types = Types(nodes.types, space.columns)
+            types = self._type_tables()
             rule = self._rules.get(name)
             if rule is None or (name in EXPECTING and self._rule_types != len(nodes.types)):
-                rule = make_rule(name, self.policy.seed, self.mix, space, self._types)
+                rule = make_rule(name, self.policy.seed, self.mix, space, types)
                 self._rules[name] = rule
                 self._rule_types = len(nodes.types)
             rank = np.full(len(space), len(space), np.int64)
             rank[: len(nodes.rank)] = nodes.rank
-            chooser = self._choosers[name] = make_chooser(rule, self._types, space, rank)
+            chooser = self._choosers[name] = make_chooser(rule, types, space, rank)
         return chooser
 
     def _policy_of(self, row: int) -> str:
@@ -291,7 +293,7 @@ class Cluster:
         return self._pool_policies.get(node.pool if node else "", self.policy.placement)
 
     def _parts(self, where: Where, allowed: Flags | None) -> Iterator[tuple[str, Flags | None]]:
-        """(policy, nodes that it is for): the cluster's policy first, then those of single pools."""
+        """(policy, its nodes): the cluster's policy first, then those of single pools."""
         if not self._pool_policies:
             yield self.policy.placement, allowed
             return

@@ -1,0 +1,510 @@
+"""What the planner knows: nodes, what is held of them, who runs, who waits.
+
+Sums (of queues, users, projects) are always those of the live allocations: they are exact, change
+with each allocation, and are counted anew when queues, limits or nodes change.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+
+from madang.core.resources import Resources
+from madang.scheduling import sums
+from madang.scheduling.backfill import Release, Releases
+from madang.scheduling.limits import Limits
+from madang.scheduling.line import Shape
+from madang.scheduling.model import (
+    Allocation,
+    Amounts,
+    Kept,
+    Limit,
+    Node,
+    Placement,
+    Policy,
+    Queue,
+    Request,
+    Reservation,
+    Running,
+    Snapshot,
+)
+from madang.scheduling.placement import Cluster
+from madang.scheduling.queues import QueueTree
+from madang.scheduling.runs import Run, Runs, end_at
+from madang.scheduling.sums import Meter
+
+
+class Ledger:
+    """Told by events; asked and changed by the planner's decisions."""
+
+    def __init__(self) -> None:
+        self.now = float("-inf")
+        self.policy = Policy()
+        self.cluster = Cluster(self.policy)
+        self.nodes: dict[str, Node] = {}
+        self.kinds: set[str] = set()
+        self.held: dict[str, Allocation] = {}
+        self._held_on: dict[str, dict[str, Allocation]] = {}
+        self.runs = Runs()
+        self.requests: dict[str, Request] = {}
+        self._delayed: list[tuple[float, str]] = []
+        self._woken: set[str] = set()
+        self.tree = QueueTree()
+        self.limits = Limits()
+        self.meter = Meter()
+        self.reservations: dict[str, Reservation] = {}
+        self.kept: dict[str, Kept] = {}
+        self.releases: Releases | None = None
+        self.changed = True
+        self.loosened = True
+        """Something that could not start may be able to now."""
+        self._queues_changed = False
+        self._sums_changed = False
+        self._nodes_changed = False
+
+    # -- nodes --------------------------------------------------------------------------------
+
+    def load(self, snapshot: Snapshot) -> None:
+        """Begin with all this at once; the ledger is new."""
+        self.set_policy(snapshot.policy)
+        for allocation in snapshot.allocations:
+            self.held[allocation.key] = allocation
+            self._held_on.setdefault(allocation.node_id, {})[allocation.key] = allocation
+        for node in snapshot.nodes:
+            self.set_node(node)
+        for queue in snapshot.queues:
+            self.set_queue(queue)
+        for limit in snapshot.limits:
+            self.set_limit(limit)
+        for reservation in snapshot.reservations:
+            self.set_reservation(reservation)
+        self.tree.usage.load(snapshot.usage)
+        for running in snapshot.running:
+            self.begin(running)
+        for request in snapshot.requests:
+            self.ask(request)
+        for key in snapshot.leaving:
+            self.leave(key)
+        for kept in snapshot.kept:
+            self.keep(kept)
+
+    def set_policy(self, policy: Policy) -> None:
+        if policy == self.policy:
+            return
+        self.policy = policy
+        self.tree.usage.half_life_s = policy.half_life_s
+        self.cluster = Cluster(policy)
+        for node in self.nodes.values():
+            self._put(node)
+        for kept in self.kept.values():
+            self._take_kept(kept)
+        self._loosen()
+
+    def set_node(self, node: Node) -> None:
+        if self.nodes.get(node.id) == node:
+            return
+        if not node.open:
+            self._drop_kept_on(node.id)
+        self.nodes[node.id] = node
+        self._put(node)
+        for kept in self.kept.values():
+            self._take_kept(kept, only=node.id)
+        self._nodes_changed = True
+        self._loosen()
+
+    def _put(self, node: Node) -> None:
+        self.cluster.set_node(node, self._held_on.get(node.id, {}).values())
+
+    def forget_node(self, node_id: str) -> None:
+        if node_id not in self.nodes:
+            return
+        self._drop_kept_on(node_id)
+        del self.nodes[node_id]
+        self.cluster.remove_node(node_id)
+        self._nodes_changed = True
+        self._loosen()
+
+    # -- what is held -------------------------------------------------------------------------
+
+    def hold(self, allocation: Allocation) -> None:
+        """A task holds something that it was not given here."""
+        known = self.held.get(allocation.key)
+        if known == allocation:
+            return
+        if known is not None:
+            self._let_go(known)
+        self.held[allocation.key] = allocation
+        self._held_on.setdefault(allocation.node_id, {})[allocation.key] = allocation
+        if allocation.node_id in self.nodes:
+            self._put_free(allocation, -1)
+        run = self.runs.of(allocation.key)
+        if run is not None:
+            self._count_in(run, allocation)
+        elif self.releases is not None:
+            self.releases.set(allocation.key, self._release_of(None, allocation))
+        self._loosen() if known is not None else self._change()
+
+    def release(self, key: str) -> None:
+        allocation = self.held.pop(key, None)
+        self.runs.stayed(key)
+        if allocation is None:
+            return
+        self._let_go(allocation)
+        run = self.runs.of(key)
+        if run is not None and not run.keys:
+            self.end(run)
+        self._loosen()
+
+    def _let_go(self, allocation: Allocation) -> None:
+        key = allocation.key
+        del self._held_on[allocation.node_id][key]
+        if allocation.node_id in self.nodes:
+            self._put_free(allocation, 1)
+        if self.releases is not None:
+            self.releases.discard(key)
+        run = self.runs.of(key)
+        if run is not None and key in run.keys:
+            self._charge(run, run.keys.pop(key), -1)
+            if not run.keys:
+                self.limits.count(run.request.user, run.request.project, -1)
+
+    def _put_free(self, allocation: Allocation, sign: int) -> None:
+        move = self.cluster.give if sign > 0 else self.cluster.take
+        move(allocation.node_id, need_of(allocation), allocation.devices)
+
+    def _count_in(self, run: Run, allocation: Allocation) -> None:
+        amounts = self.meter.held(allocation, self.nodes.get(allocation.node_id))
+        if not run.keys:
+            self.limits.count(run.request.user, run.request.project, 1)
+        run.keys[allocation.key] = amounts
+        if self.runs.is_leaving(allocation.key):
+            run.leaving.add(allocation.key)
+        self._charge(run, amounts, 1)
+        if self.releases is not None:
+            self.releases.set(allocation.key, self._release_of(run, allocation))
+
+    def _charge(self, run: Run, amounts: Amounts, sign: int) -> None:
+        request = run.request
+        self.tree.charge(self.tree.leaf(request.queue), request.user, amounts, sign)
+        self.limits.charge(request.user, request.project, amounts, sign)
+        milli = sum(amount for name, amount in amounts if name in self.kinds)
+        if milli:
+            self.tree.usage.hold(request.user, sign * milli)
+            self.tree.usage.hold(request.queue, sign * milli)
+
+    # -- who runs -----------------------------------------------------------------------------
+
+    def begin(self, running: Running) -> None:
+        """A request runs, or what is known of it has changed."""
+        run = self.runs.get(running.request.id)
+        if run is not None and run.told == running:
+            return
+        if run is not None:
+            self.end(run, counted=True)
+        self._forget_request(running.request.id)
+        run = self.runs.add(running)
+        for key in run.possible_keys(self.held):
+            self._count_in(run, self.held[key])
+        self._loosen()
+
+    def end(self, run: Run, *, counted: bool = False) -> None:
+        """It no longer runs; `counted`: what it holds is taken out of all sums."""
+        if counted and run.keys:
+            for amounts in run.keys.values():
+                self._charge(run, amounts, -1)
+            self.limits.count(run.request.user, run.request.project, -1)
+        self.runs.remove(run)
+        if run.request.id in self._woken:
+            self._line_up(self.requests[run.request.id])
+
+    def start(self, request: Request, groups: Shape, placements: Sequence[Placement]) -> None:
+        """It holds these places from now on; they were taken from the cluster already."""
+        self._forget_request(request.id)
+        run = self.runs.add(Running(request, self.now, self.now))
+        self.limits.count(request.user, request.project, 1)
+        self.grow(run, groups, placements)
+
+    def grow(self, run: Run, groups: Shape, placements: Sequence[Placement]) -> None:
+        """The same for more replicas of what runs."""
+        needs = {group.role: group.resources for group in groups}
+        owner = run.request.owner
+        total: dict[str, int] = {}
+        for placement in placements:
+            need = needs[placement.role]
+            node_id = placement.node_id
+            key = f"{owner}/{placement.role}/{placement.replica}"
+            allocation = Allocation(
+                key,
+                node_id,
+                need.cpu_milli,
+                need.memory_bytes,
+                placement.devices,
+                need.counted,
+            )
+            self.held[key] = allocation
+            self._held_on.setdefault(node_id, {})[key] = allocation
+            amounts = self.meter.replica(need, placement.devices, self.nodes[node_id])
+            run.keys[key] = amounts
+            sums.add(total, amounts)
+            if self.releases is not None:
+                self.releases.set(key, self._release_of(run, allocation))
+        self._charge(run, sums.amounts_of(total), 1)
+
+    def leave(self, key: str) -> None:
+        """This task is being stopped."""
+        if key in self.held:
+            self.runs.leave(key)
+
+    def _release_of(self, run: Run | None, allocation: Allocation) -> Release:
+        node_id, need, devices = allocation.node_id, need_of(allocation), allocation.devices
+        if run is None:  # nobody knows since when
+            return Release(end_at(0.0, None, self.now), node_id, need, devices, sure=False)
+        end, sure = run.end_at(self.now)
+        return Release(end, node_id, need, devices, sure, run.request.id, run.since)
+
+    def all_releases(self) -> Releases:
+        """When what is held is given back, as far as anybody knows."""
+        if self.releases is None:
+            self.releases = Releases()
+            for key, allocation in self.held.items():
+                run = self.runs.of(key)
+                known = run if run is not None and key in run.keys else None
+                self.releases.set(key, self._release_of(known, allocation))
+        self.releases.advance(self.now)
+        return self.releases
+
+    def next_boundary(self) -> float | None:
+        """When what is free changes next as far as anybody knows, or a window begins or ends."""
+        times = [time for time in self.all_releases().times() if time > self.now][:1]
+        for window in self.windows():
+            times += [time for time in (window.start, window.end) if time > self.now]
+        return min(times, default=None)
+
+    # -- who waits ----------------------------------------------------------------------------
+
+    def ask(self, request: Request) -> None:
+        known = self.requests.get(request.id)
+        if known == request:
+            return
+        kept = (
+            self.kept.get(request.id) if known is None or known.groups == request.groups else None
+        )
+        if known is not None:
+            self._take_out(known)
+            if kept is None:
+                self.drop_kept(request.id)
+        else:
+            for group in request.groups:
+                self.cluster.arrived(group.resources, group.replicas_min)
+        self.requests[request.id] = request
+        heapq.heappush(self._delayed, (request.not_before, request.id))
+
+    def withdraw(self, request_id: str) -> None:
+        request = self.requests.get(request_id)
+        if request is not None:
+            self._forget_request(request_id)
+            self.drop_kept(request_id)
+
+    def _forget_request(self, request_id: str) -> None:
+        request = self.requests.pop(request_id, None)
+        if request is not None:
+            self._take_out(request)
+
+    def _take_out(self, request: Request) -> None:
+        """It does not wait any more, or waits as another."""
+        self._woken.discard(request.id)
+        leaf = self.tree.leaf(request.queue)
+        if leaf.line is not None and leaf.line.remove(request):
+            self.tree.touch(leaf)
+            self._loosen()
+
+    def wake(self, now: float) -> None:
+        """Those whose time has come begin to wait for a place."""
+        self.now = now
+        while self._delayed and self._delayed[0][0] <= now:
+            at, request_id = heapq.heappop(self._delayed)
+            request = self.requests.get(request_id)
+            if request is None or request.not_before != at or request_id in self._woken:
+                continue
+            self._woken.add(request_id)
+            if request_id not in self.runs:
+                self._line_up(request)
+
+    def _line_up(self, request: Request) -> None:
+        self._change()
+        if request.id in self.kept or self._queues_changed:
+            return
+        leaf = self.tree.leaf(request.queue)
+        assert leaf.line is not None
+        leaf.line.add(request, self._least)
+        self.tree.touch(leaf)
+
+    def line_up_again(self, request_id: str) -> None:
+        """What was kept for it is not any more."""
+        if request_id in self._woken and request_id not in self.runs:
+            self._line_up(self.requests[request_id])
+
+    def next_wake(self) -> float | None:
+        """The first end of a backoff."""
+        while self._delayed:
+            at, request_id = self._delayed[0]
+            request = self.requests.get(request_id)
+            if request is not None and request.not_before == at and request_id not in self._woken:
+                return at
+            heapq.heappop(self._delayed)
+        return None
+
+    def waits(self, request_id: str) -> bool:
+        """Whether it waits for a place."""
+        return request_id in self._woken and request_id not in self.runs
+
+    def _least(self, groups: Shape) -> Amounts:
+        return sums.of_groups(self.meter, groups)
+
+    # -- what is kept -------------------------------------------------------------------------
+
+    def keep(self, kept: Kept) -> None:
+        """Keep these places for a request, which waits for them and for nothing else."""
+        request = self.requests.get(kept.request_id)
+        if request is None or any(p.node_id not in self.nodes for p in kept.placements):
+            return
+        leaf = self.tree.leaf(request.queue)
+        if leaf.line is not None and leaf.line.remove(request):
+            self.tree.touch(leaf)
+        self.kept[kept.request_id] = kept
+        self._take_kept(kept)
+
+    def drop_kept(self, request_id: str) -> None:
+        kept = self.kept.pop(request_id, None)
+        if kept is None:
+            return
+        self._take_kept(kept, sign=1)
+        self._loosen()
+        self.line_up_again(request_id)
+
+    def kept_groups(self, kept: Kept) -> Shape:
+        run = self.runs.get(kept.request_id)
+        return run.request.groups if run else self.requests[kept.request_id].groups
+
+    def _drop_kept_on(self, node_id: str) -> None:
+        for kept in list(self.kept.values()):
+            if any(place.node_id == node_id for place in kept.placements):
+                self.drop_kept(kept.request_id)
+
+    def _take_kept(self, kept: Kept, *, sign: int = -1, only: str = "") -> None:
+        needs = {group.role: group.resources for group in self.kept_groups(kept)}
+        move = self.cluster.give if sign > 0 else self.cluster.take
+        for place in kept.placements:
+            if place.node_id in self.nodes and (not only or place.node_id == only):
+                move(place.node_id, needs[place.role], place.devices)
+
+    # -- queues, limits, windows --------------------------------------------------------------
+
+    def set_queue(self, queue: Queue) -> None:
+        if self.tree.set(queue):
+            self._queues_changed = True
+            self._loosen()
+
+    def forget_queue(self, queue_id: str) -> None:
+        if self.tree.remove(queue_id):
+            self._queues_changed = True
+            self._loosen()
+
+    def set_limit(self, limit: Limit) -> None:
+        if self.limits.set(limit):
+            self._sums_changed = True
+            self._loosen()
+
+    def set_reservation(self, reservation: Reservation) -> None:
+        if self.reservations.get(reservation.id) != reservation:
+            self.reservations[reservation.id] = reservation
+            self._loosen()
+
+    def forget_reservation(self, reservation_id: str) -> None:
+        if self.reservations.pop(reservation_id, None) is not None:
+            self._loosen()
+
+    def windows(self) -> Iterator[Reservation]:
+        """Those that are not over, and not given back."""
+        for reservation in self.reservations.values():
+            if not reservation.returned and reservation.end > self.now:
+                yield reservation
+
+    def held_on(self, node_id: str) -> Iterable[Allocation]:
+        return self._held_on.get(node_id, {}).values()
+
+    # -- settling -----------------------------------------------------------------------------
+
+    def _change(self) -> None:
+        self.changed = True
+
+    def _loosen(self) -> None:
+        self.changed = self.loosened = True
+
+    def settle(self) -> None:
+        """Make lines and sums right after queues, limits or nodes have changed."""
+        recount = self._queues_changed or self._sums_changed
+        if self._queues_changed:
+            self.tree.build()
+        named = self.tree.names() | self.limits.names()
+        if recount or self._nodes_changed:
+            if frozenset(name for name in named if "/" in name) != self.meter.named:
+                self.meter = Meter(named)
+                self._nodes_changed = recount = True
+            if self._nodes_changed:
+                self._count_nodes()
+                recount = recount or bool(self.meter.named)
+        if recount:
+            self._recount()
+        if self._queues_changed:
+            self._queues_changed = False
+            for request_id in self._woken:
+                if request_id not in self.runs:
+                    self._line_up(self.requests[request_id])
+        self._queues_changed = self._sums_changed = self._nodes_changed = False
+        self.tree.usage.advance(self.now)
+
+    def _count_nodes(self) -> None:
+        everything: dict[str, int] = {}
+        open_: dict[str, int] = {}
+        self.kinds = {device.kind for node in self.nodes.values() for device in node.devices}
+        for node in self.nodes.values():
+            has = self.meter.has(node)
+            sums.add(everything, has)
+            if node.open:
+                sums.add(open_, has)
+        self.tree.set_capacity(everything, open_)
+
+    def _recount(self) -> None:
+        self.tree.forget_sums()
+        self.tree.usage.forget_holds()
+        self.limits.forget_sums()
+        for run in self.runs:
+            if run.keys:
+                self.limits.count(run.request.user, run.request.project, 1)
+            for key in run.keys:
+                allocation = self.held[key]
+                amounts = self.meter.held(allocation, self.nodes.get(allocation.node_id))
+                run.keys[key] = amounts
+                self._charge(run, amounts, 1)
+
+    def snapshot(self) -> Snapshot:
+        """All that a planner needs to go on from here."""
+        return Snapshot(
+            nodes=tuple(self.nodes.values()),
+            allocations=tuple(self.held.values()),
+            requests=tuple(self.requests.values()),
+            running=tuple(run.told for run in self.runs),
+            queues=tuple(self.tree.queues),
+            limits=tuple(self.limits),
+            reservations=tuple(self.reservations.values()),
+            usage=self.tree.usage.told(),
+            policy=self.policy,
+            leaving=self.runs.leaving,
+            kept=tuple(self.kept.values()),
+        )
+
+
+def need_of(allocation: Allocation) -> Resources:
+    """What it takes of its node beside devices."""
+    return Resources(allocation.cpu_milli, allocation.memory_bytes, counted=allocation.counted)

@@ -1,0 +1,401 @@
+"""The tree of queues: what each holds, what it may hold, and whose turn it is.
+
+Every node of the tree holds the sum of what its leaves' live allocations hold. Whose turn it is
+is asked anew after every placement: at each level those within their guarantee first, then by the
+lowest dominant share over weight (weighted DRF; Ghodsi et al., 2011).
+
+What is guaranteed is kept in two ways. A request that could be stopped again (preemptible, in a
+reclaimable queue) may use others' guarantees while they don't, but for what they don't lend. One
+that could not may never use them: it would not give them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from madang.scheduling import sums
+from madang.scheduling.line import Alike, Line
+from madang.scheduling.model import Amounts, Queue, Request
+from madang.scheduling.ordering import Key, order_of
+from madang.scheduling.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A queue that has no room. kind: `limit`, `borrowing` (its own bounds), `lending` (what is
+    guaranteed to others), `closed`."""
+
+    queue_id: str
+    kind: str
+    resource: str = ""
+    used: int = 0
+    asked: int = 0
+    bound: int = 0
+
+
+class QueueNode:
+    """A queue and what it holds. Also the `Shares` that its order asks."""
+
+    __slots__ = (
+        "_best",
+        "_by_user",
+        "borrowing",
+        "children",
+        "firm",
+        "guarantee",
+        "id",
+        "kept",
+        "lent_not",
+        "limit",
+        "line",
+        "parent",
+        "queue",
+        "share",
+        "stale",
+        "tree",
+        "use",
+    )
+
+    def __init__(self, tree: QueueTree, queue: Queue) -> None:
+        self.tree = tree
+        self.id = queue.id
+        self.queue = queue
+        self.parent: QueueNode | None = None
+        self.children: list[QueueNode] = []
+        self.line: Line | None = None
+        self.use: dict[str, int] = {}
+        self.guarantee = dict(queue.guarantee)
+        self.limit = dict(queue.limit or ())
+        self.borrowing = {
+            name: amount + self.guarantee.get(name, 0)
+            for name, amount in queue.borrowing_limit or ()
+        }
+        lending = dict(queue.lending_limit or ())
+        self.lent_not = {
+            name: amount - lending[name]
+            for name, amount in queue.guarantee
+            if name in lending and amount > lending[name]
+        }
+        self.kept: dict[str, int] = {}
+        """What counts as taken for those who would not give back: use, or the guarantee."""
+        self.firm: dict[str, int] = {}
+        """What counts as taken for those who would: use, or what is not lent."""
+        self._by_user: dict[str, dict[str, int]] = {}
+        self.share = 0.0
+        self.stale = True
+        self._best: tuple[Alike, Key] | None = None
+
+    @property
+    def path(self) -> Iterator[QueueNode]:
+        """Itself, and all above it."""
+        node: QueueNode | None = self
+        while node is not None:
+            yield node
+            node = node.parent
+
+    @property
+    def open(self) -> bool:
+        return all(node.queue.open for node in self.path)
+
+    def guarantees(self, amounts: Amounts) -> bool:
+        """Whether it would be within its guarantee with this on top: what is asked of accelerators
+        must be guaranteed; CPU and memory beside them only where a guarantee names them."""
+        guarantee = self.guarantee
+        if not guarantee:
+            return False
+        named = False
+        for name, amount in amounts:
+            bound = guarantee.get(name)
+            if bound is not None:
+                named = True
+                if self.use.get(name, 0) + amount > bound:
+                    return False
+            elif name not in ("cpu", "memory") and not _model_of(name, guarantee):
+                return False
+        return named
+
+    def held_by(self, user: str) -> float:
+        return self.tree.share_of(self._by_user.get(user, {}))
+
+    def used_by(self, user: str) -> float:
+        return self.tree.usage.of(user)
+
+    def charge(self, user: str, amounts: Amounts, sign: int) -> None:
+        if self.line is not None and self.queue.ordering == "fair":
+            sums.add(self._by_user.setdefault(user, {}), amounts, sign)
+
+    def best(self) -> tuple[Alike, Key] | None:
+        """Whose turn it is beneath this node."""
+        if self.stale:
+            self.stale = False
+            self._best = self._find_best()
+        return self._best
+
+    def _find_best(self) -> tuple[Alike, Key] | None:
+        if self.line is not None:
+            alike = self.line.first(self)
+            return (alike, alike.keys[0]) if alike is not None else None
+        best: tuple[Alike, Key] | None = None
+        best_rank: tuple[bool, float, Key, str] | None = None
+        for child in self.children:
+            found = child.best()
+            if found is None:
+                continue
+            alike, key = found
+            rank = (
+                not child.guarantees(alike.least),
+                child.share / child.queue.weight,
+                key,
+                child.id,
+            )
+            if best_rank is None or rank < best_rank:
+                best, best_rank = found, rank
+        return best
+
+
+class QueueTree:
+    """All queues under one root that stands for the cluster. A request of a queue that nobody
+    told about waits in one queue for all such, by priority."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self._queues: dict[str, Queue] = {}
+        self._capacity: dict[str, int] = {}
+        self._open: dict[str, int] = {}
+        self._kept_names: frozenset[str] = frozenset()
+        self.root = QueueNode(self, Queue("", "cluster"))
+        self._nodes: dict[str, QueueNode] = {}
+        self._leaves: dict[str, QueueNode] = {}
+        self.build()
+
+    # -- queues -------------------------------------------------------------------------------
+
+    def set(self, queue: Queue) -> bool:
+        """Whether anything changed: then `build` before anything is asked."""
+        if self._queues.get(queue.id) == queue:
+            return False
+        self._queues[queue.id] = queue
+        return True
+
+    def remove(self, queue_id: str) -> bool:
+        return self._queues.pop(queue_id, None) is not None
+
+    @property
+    def queues(self) -> Iterable[Queue]:
+        return self._queues.values()
+
+    @property
+    def leaves(self) -> Iterable[QueueNode]:
+        return self._leaves.values()
+
+    def names(self) -> set[str]:
+        """All that guarantees and limits speak of."""
+        found: set[str] = set()
+        for queue in self._queues.values():
+            for amounts in (queue.guarantee, queue.limit, queue.borrowing_limit):
+                found.update(name for name, _ in amounts or ())
+        return found
+
+    def leaf(self, queue_id: str) -> QueueNode:
+        """Where requests of this queue wait; of one that has queues beneath it, beside those."""
+        leaf = self._leaves.get(queue_id)
+        if leaf is None:
+            known = self._nodes.get(queue_id)
+            if known is None:
+                leaf = self._leaves.get("") or self._add_leaf(Queue("", ""), self.root)
+            elif known.children:
+                ordering = known.queue.ordering
+                beside = Queue(known.id, known.queue.name, known.id, ordering=ordering)
+                leaf = self._add_leaf(beside, known)
+            else:
+                leaf = known
+                leaf.line = Line(order_of(known.queue.ordering))
+            self._leaves[queue_id] = leaf
+        return leaf
+
+    def node(self, queue_id: str) -> QueueNode | None:
+        return self._nodes.get(queue_id)
+
+    def _add_leaf(self, queue: Queue, parent: QueueNode) -> QueueNode:
+        leaf = QueueNode(self, queue)
+        leaf.parent = parent
+        leaf.line = Line(order_of(queue.ordering))
+        parent.children.append(leaf)
+        self._leaves[queue.id] = leaf
+        return leaf
+
+    def build(self) -> None:
+        """Grow the tree anew: empty lines, and nothing held."""
+        self.root = QueueNode(self, Queue("", "cluster"))
+        self._leaves = {}
+        self._nodes = {queue.id: QueueNode(self, queue) for queue in self._queues.values()}
+        for node in sorted(self._nodes.values(), key=lambda node: node.id):
+            node.parent = self._nodes.get(node.queue.parent, self.root)
+            if _is_in_cycle(node):
+                node.parent = self.root
+            node.parent.children.append(node)
+        names = {name for queue in self._queues.values() for name, _ in queue.guarantee}
+        self._kept_names = frozenset(names)
+        self._keep(self.root)
+
+    def _keep(self, node: QueueNode) -> None:
+        for child in node.children:
+            self._keep(child)
+        for name in self._kept_names:
+            kept = sum(child.kept.get(name, 0) for child in node.children)
+            firm = sum(child.firm.get(name, 0) for child in node.children)
+            node.kept[name] = max(kept, node.guarantee.get(name, 0))
+            node.firm[name] = max(firm, node.lent_not.get(name, 0))
+
+    # -- sums ---------------------------------------------------------------------------------
+
+    def set_capacity(self, capacity: dict[str, int], open_capacity: dict[str, int]) -> None:
+        """What all nodes have, and those that are open."""
+        self._capacity = capacity
+        self._open = open_capacity
+        for node in self._all():
+            node.share = self.share_of(node.use)
+            node.stale = True
+
+    def charge(self, leaf: QueueNode, user: str, amounts: Amounts, sign: int = 1) -> None:
+        """A user's task in this queue holds so much more, or less."""
+        leaf.charge(user, amounts, sign)
+        for node in leaf.path:
+            sums.add(node.use, amounts, sign)
+            node.share = self.share_of(node.use)
+            node.stale = True
+        if self._kept_names:
+            for name, amount in amounts:
+                if name in self._kept_names:
+                    self._shift(leaf, name, sign * amount)
+
+    def touch(self, leaf: QueueNode) -> None:
+        """Who waits in it has changed."""
+        for node in leaf.path:
+            node.stale = True
+
+    def forget_sums(self) -> None:
+        """Nothing is held."""
+        for node in self._all():
+            node.use = {}
+            node._by_user = {}
+            node.kept = {}
+            node.firm = {}
+            node.share = 0.0
+            node.stale = True
+        self._keep(self.root)
+
+    def share_of(self, use: dict[str, int]) -> float:
+        """The largest share of anything that the cluster has."""
+        share = 0.0
+        capacity = self._capacity
+        for name, amount in use.items():
+            total = capacity.get(name, 0)
+            if total and amount > share * total:
+                share = amount / total
+        return share
+
+    def _shift(self, leaf: QueueNode, name: str, amount: int) -> None:
+        """Carry a change of use up to where guarantees swallow it."""
+        leaf_kept, leaf_firm = leaf.kept.get(name, 0), leaf.firm.get(name, 0)
+        used = leaf.use.get(name, 0)
+        kept = max(used, leaf.guarantee.get(name, 0))
+        firm = max(used, leaf.lent_not.get(name, 0))
+        leaf.kept[name], leaf.firm[name] = kept, firm
+        more_kept, more_firm = kept - leaf_kept, firm - leaf_firm
+        node = leaf.parent
+        while node is not None and (more_kept or more_firm):
+            beneath_kept = sum(child.kept.get(name, 0) for child in node.children)
+            beneath_firm = sum(child.firm.get(name, 0) for child in node.children)
+            kept = max(beneath_kept, node.guarantee.get(name, 0))
+            firm = max(beneath_firm, node.lent_not.get(name, 0))
+            more_kept, more_firm = kept - node.kept.get(name, 0), firm - node.firm.get(name, 0)
+            node.kept[name], node.firm[name] = kept, firm
+            node = node.parent
+
+    # -- questions ----------------------------------------------------------------------------
+
+    def full(self, leaf: QueueNode, amounts: Amounts, *, returnable: bool) -> Full | None:
+        """What stands against a start of this; None: nothing. `returnable`: it could be stopped
+        again for those to whom the place is guaranteed."""
+        for node in leaf.path:
+            if not node.queue.open:
+                return Full(node.id, "closed")
+            for kind, most in (("limit", node.limit), ("borrowing", node.borrowing)):
+                if most and (name := sums.exceeds(node.use, amounts, most)) is not None:
+                    asked = dict(amounts)[name]
+                    return Full(node.id, kind, name, node.use.get(name, 0), asked, most[name])
+        if self._kept_names:
+            returnable = returnable and all(node.queue.reclaimable for node in leaf.path)
+            for name, amount in amounts:
+                if name in self._kept_names:
+                    full = self._lent_out(leaf, name, amount, returnable)
+                    if full is not None:
+                        return full
+        return None
+
+    def _lent_out(self, leaf: QueueNode, name: str, amount: int, returnable: bool) -> Full | None:
+        """Whether this would take what is kept for others' guarantees."""
+        more = amount
+        for node in leaf.path:
+            if node is self.root:
+                break
+            beneath = node.use.get(name, 0)
+            taken = node.firm.get(name, 0) if returnable else node.kept.get(name, 0)
+            if node.children:
+                beneath = sum(
+                    child.firm.get(name, 0) if returnable else child.kept.get(name, 0)
+                    for child in node.children
+                )
+            floor = node.lent_not if returnable else node.guarantee
+            more = max(beneath + more, floor.get(name, 0)) - taken
+            if more <= 0:
+                return None
+        total = self.root.firm.get(name, 0) if returnable else self.root.kept.get(name, 0)
+        bound = self._open.get(name, 0)
+        if total + more <= bound:
+            return None
+        return Full(leaf.id, "lending", name, total, amount, bound)
+
+    def first(self) -> tuple[QueueNode, Alike] | None:
+        """Whose turn it is in the whole tree."""
+        if self.root.best() is None:
+            return None
+        node = self.root
+        best = self.root.best()
+        assert best is not None
+        while node.line is None:
+            node = next(child for child in node.children if child.best() is best)
+        return node, best[0]
+
+    def _all(self) -> Iterator[QueueNode]:
+        pending = [self.root]
+        while pending:
+            node = pending.pop()
+            yield node
+            pending += node.children
+
+
+def _is_in_cycle(node: QueueNode) -> bool:
+    """Whether it is above itself; such trees are refused where they are made."""
+    above = node.parent
+    seen = {node.id}
+    while above is not None:
+        if above.id in seen and above.id == node.id:
+            return True
+        if above.id in seen:
+            return False
+        seen.add(above.id)
+        above = above.parent
+    return False
+
+
+def _model_of(name: str, guarantee: dict[str, int]) -> bool:
+    """Whether one model of this kind is guaranteed, or the kind of this model."""
+    kind = name.partition("/")[0]
+    return kind in guarantee or any(other.startswith(f"{kind}/") for other in guarantee)
+
+
+def returnable(request: Request) -> bool:
+    return request.preemptible

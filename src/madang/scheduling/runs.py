@@ -1,0 +1,134 @@
+"""Who runs, and what of what is held belongs to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from madang.scheduling.model import Amounts, Running
+
+UNKNOWN_RUNTIME_S = 3600.0
+"""How long something is taken to run of which nothing is known; it serves expected starts only."""
+
+
+class Run:
+    """A request that runs. keys: of each of its live allocations, what it counts for. leaving:
+    those of them that are being stopped."""
+
+    __slots__ = ("keys", "leaving", "request", "told")
+
+    def __init__(self, told: Running) -> None:
+        self.told = told
+        self.request = told.request
+        self.keys: dict[str, Amounts] = {}
+        self.leaving: set[str] = set()
+
+    @property
+    def since(self) -> float:
+        return self.told.since
+
+    def possible_keys(self, held: Container[str]) -> Iterator[str]:
+        """Those of its keys under which something is held."""
+        for group in self.request.groups:
+            for number in range(group.first, group.first + group.replicas_max):
+                key = f"{self.request.owner}/{group.role}/{number}"
+                if key in held:
+                    yield key
+
+    def replicas(self, role: str) -> list[str]:
+        """Keys of one role's live replicas that stay, the lowest number first."""
+        prefix = f"{self.request.owner}/{role}/"
+        keys = [k for k in self.keys if k.startswith(prefix) and k not in self.leaving]
+        return sorted(keys, key=number_of)
+
+    def end_at(self, now: float) -> tuple[float, bool]:
+        """When it ends, and whether that is sure."""
+        request = self.request
+        if request.time_limit_s:
+            return self.since + request.time_limit_s, True
+        return end_at(self.since, request.expected_s, now), False
+
+    def lost_s(self, now: float) -> float:
+        """Task seconds of work that a stop would lose."""
+        return max(0.0, now - max(self.since, self.told.saved_at)) * len(self.keys)
+
+
+class Runs:
+    """All that runs, by request; and whose an allocation is."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+        self._by_owner: dict[str, list[Run]] = {}
+        self._leaving: set[str] = set()
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs.values())
+
+    def __contains__(self, request_id: str) -> bool:
+        return request_id in self._runs
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def get(self, request_id: str) -> Run | None:
+        return self._runs.get(request_id)
+
+    def add(self, running: Running) -> Run:
+        run = self._runs[running.request.id] = Run(running)
+        self._by_owner.setdefault(running.request.owner, []).append(run)
+        return run
+
+    def remove(self, run: Run) -> None:
+        del self._runs[run.request.id]
+        owned = self._by_owner[run.request.owner]
+        owned.remove(run)
+        if not owned:
+            del self._by_owner[run.request.owner]
+
+    def of(self, key: str) -> Run | None:
+        """Whose a key is."""
+        owner, role, number = key.rsplit("/", 2)
+        runs = self._by_owner.get(owner)
+        if not runs:
+            return None
+        if len(runs) == 1 and key in runs[0].keys:
+            return runs[0]
+        for run in runs:
+            for group in run.request.groups:
+                first = group.first
+                if group.role == role and first <= int(number) < first + group.replicas_max:
+                    return run
+        return None
+
+    def leave(self, key: str) -> None:
+        """The task is being stopped."""
+        self._leaving.add(key)
+        run = self.of(key)
+        if run is not None and key in run.keys:
+            run.leaving.add(key)
+
+    def stayed(self, key: str) -> None:
+        """It is not being stopped any more: it is gone."""
+        self._leaving.discard(key)
+        run = self.of(key)
+        if run is not None:
+            run.leaving.discard(key)
+
+    def is_leaving(self, key: str) -> bool:
+        return key in self._leaving
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        return tuple(sorted(self._leaving))
+
+
+def end_at(since: float, expected_s: float | None, now: float) -> float:
+    """When something is expected to end. What outran what was expected of it is taken to run as
+    long again, and so on."""
+    lasts = max(1.0, expected_s or UNKNOWN_RUNTIME_S)
+    while since + lasts <= now:
+        lasts *= 2
+    return since + lasts
+
+
+def number_of(key: str) -> int:
+    return int(key.rpartition("/")[2])
