@@ -20,3 +20,68 @@ def scan(
     followed; what vanishes during the scan is left out. `root_fd` stays the caller's. Raises
     KeyboardInterrupt soon after Ctrl-C.
     """
+
+class Placement:
+    """Where the next replica goes: the native search of `madang.scheduling.placement`.
+
+    Tables are types of nodes x columns (devices), arrays are int64 and contiguous. `bind` keeps
+    the arrays and reads them at each call: say `touch` when a row of theirs has changed. Copies
+    share what was worked out; no two threads may use copies of one another at the same time.
+    """
+
+    def __init__(
+        self, alike: NDArray[np.int64], counts: NDArray[np.int64], fullest_first: bool
+    ) -> None: ...
+    def copy(self) -> Placement: ...
+    def bind(
+        self,
+        cpu_milli: NDArray[np.int64],
+        memory_bytes: NDArray[np.int64],
+        device_milli: NDArray[np.int64],
+        device_memory_bytes: NDArray[np.int64],
+        type_of: NDArray[np.int64],
+        open: NDArray[np.bool_],
+        rank: NDArray[np.int64],
+        same: bool,
+    ) -> None:
+        """Look at these arrays from now on; `same`: their content is that of those before."""
+
+    def touch(self, row: int) -> int:
+        """A row has changed. Returns how many states of nodes have been seen."""
+
+    def add_ask(
+        self,
+        cpu_milli: int,
+        memory_bytes: int,
+        whole: int,
+        share: bool,
+        suits: NDArray[np.int64],
+        milli: NDArray[np.int64],
+        device_memory_bytes: NDArray[np.int64],
+        bias: NDArray[np.int64],
+    ) -> int:
+        """The number by which `choose` knows it, until fragments or prices are set."""
+
+    def choose(self, ask: int, allowed: NDArray[np.bool_] | None) -> tuple[int, int]:
+        """(row, column of the device for a share); row -1 when there is no room."""
+
+    def choose_device(self, ask: int, row: int) -> int: ...
+    def set_fragments(
+        self,
+        weights: NDArray[np.int64],
+        cpu_milli: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        milli: NDArray[np.int64],
+        thresholds: NDArray[np.int64],
+    ) -> None: ...
+    def set_prices(
+        self,
+        lambdas: NDArray[np.int64],
+        cpu_thresholds: NDArray[np.int64],
+        table_of: NDArray[np.int64],
+        shares: NDArray[np.int32],
+        whole_values: NDArray[np.int32],
+        slot_counts: NDArray[np.int64],
+        slot_cpu_milli: NDArray[np.int64],
+        slot_values: NDArray[np.int64],
+    ) -> None: ...

@@ -5,42 +5,22 @@ Both choose the same (a test says so); the native one keeps scores and looks onl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from madang.scheduling.placement.asks import Ask
 from madang.scheduling.placement.fragments import THRESHOLDS, Fragments
-from madang.scheduling.placement.nodes import Flags, Integers, NodeType
+from madang.scheduling.placement.nodes import Flags, Integers
 from madang.scheduling.placement.policies.rule import Rule, Trial
 from madang.scheduling.placement.space import Space
+from madang.scheduling.placement.types import Types
 
 if TYPE_CHECKING:
     from madang.scheduling.placement.tables import Prices
 
 _MOST_STATES = 200_000
 """A native chooser that has seen more states of nodes than this is made anew."""
-
-
-class Types:
-    """Tables of all types of nodes: `[t, c]` is about column c of type t.
-
-    alike: devices of a type with the same number can stand for each other; -1: no device.
-    counts: whole devices, which scores speak of, unlike slices of one.
-    """
-
-    def __init__(self, types: Sequence[NodeType], columns: int) -> None:
-        self.types = list(types)
-        self.columns = columns
-        self.alike: Integers = np.full((len(types), columns), -1, np.int64)
-        self.counts: Flags = np.zeros((len(types), columns), np.bool_)
-        for t, node_type in enumerate(types):
-            kinds: dict[tuple[str, str, int, str], int] = {}
-            for column, device in enumerate(node_type.devices):
-                kind = (device.kind, device.model, device.memory_bytes, device.profile)
-                self.alike[t, column] = kinds.setdefault(kind, len(kinds))
-                self.counts[t, column] = not device.profile
 
 
 class Chooser(Protocol):
@@ -118,8 +98,11 @@ class NativeRule(Rule, Protocol):
     """A policy that the native chooser knows: scores are values by `prices` plus a bias of the
     ask (by type of node, in units of value), then fragments."""
 
-    fragments: Fragments | None
-    prices: Prices | None
+    @property
+    def fragments(self) -> Fragments | None: ...
+
+    @property
+    def prices(self) -> Prices | None: ...
 
     def bias(self, ask: Ask) -> Integers: ...
 
@@ -180,10 +163,12 @@ class NativeChooser:
             self.__init__(self._rule, self._types, self._space, self._rank)  # type: ignore[misc]
 
     def choose(self, ask: Ask, allowed: Flags | None) -> tuple[int, int]:
-        return self._kernel.choose(self._number(ask), allowed)
+        row, column = self._kernel.choose(self._number(ask), allowed)
+        return row, column
 
     def choose_device(self, ask: Ask, row: int) -> int:
-        return self._kernel.choose_device(self._number(ask), row)
+        column: int = self._kernel.choose_device(self._number(ask), row)
+        return column
 
     def _number(self, ask: Ask) -> int:
         number = self._number_of.get(ask)

@@ -20,7 +20,8 @@ import numpy as np
 from madang.core.resources import MILLI
 from madang.scheduling.placement.asks import Ask
 from madang.scheduling.placement.mix import Mix
-from madang.scheduling.placement.nodes import Integers, NodeType
+from madang.scheduling.placement.nodes import Integers
+from madang.scheduling.placement.types import Types
 
 MASS = 0.95
 """Share of the arrivals that the typical classes make up; from the paper."""
@@ -45,12 +46,12 @@ class Fragments:
     milli: Integers
 
     @classmethod
-    def of(cls, mix: Mix, types: list[NodeType], columns: int) -> Fragments | None:
+    def of(cls, mix: Mix, types: Types) -> Fragments | None:
         """None when nothing is known of what will be asked for."""
         typical = mix.typical(MASS, by_devices=False)
         if not typical:
             return None
-        asks = [Ask(need, types, columns) for need, _ in typical]
+        asks = [types.ask(need) for need, _ in typical]
         return cls(
             np.array([round(share * _SCALE) for _, share in typical], np.int64),
             np.array([need.cpu_milli for need, _ in typical], np.int64),

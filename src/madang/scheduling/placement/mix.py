@@ -27,6 +27,7 @@ class Mix:
         self.learns = learns
         self.arrivals = 0
         self._counts: dict[Resources, float] = {}
+        self._typical: dict[tuple[float, bool], list[tuple[Resources, float]]] = {}
         total = sum(prior.values()) if prior else 0.0
         if prior and total > 0:
             scale = PRIOR_ARRIVALS / total if learns else 1.0
@@ -46,6 +47,7 @@ class Mix:
         self.arrivals += count
         if not self.learns:
             return
+        self._typical.clear()
         self._counts[need] = self._counts.get(need, 0.0) + count
         self._weight += count
         if self._weight > 2 * REMEMBERED_ARRIVALS:
@@ -63,6 +65,12 @@ class Mix:
         by_devices: and the fewest that make up as much of the devices that are asked for: a
         request for eight devices is rare, and weighs as much as eight others.
         """
+        key = (mass, by_devices)
+        if key not in self._typical:
+            self._typical[key] = self._find_typical(mass, by_devices)
+        return self._typical[key]
+
+    def _find_typical(self, mass: float, by_devices: bool) -> list[tuple[Resources, float]]:
         classes = sorted(_merged(self._counts), key=lambda each: (-each[1], *_order(each[0])))
         chosen = _fewest([count for _, count in classes], mass)
         if by_devices:

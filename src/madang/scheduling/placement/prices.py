@@ -18,13 +18,12 @@ All formulas of section 3 of the policy's description were chosen by replaying t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from madang.core.resources import MILLI
-from madang.scheduling.placement.asks import Ask
-from madang.scheduling.placement.choosers import Types
+from madang.core.resources import MILLI, Resources
 from madang.scheduling.placement.fragments import device_count
 from madang.scheduling.placement.groups import Groups
 from madang.scheduling.placement.mix import Mix
@@ -39,6 +38,7 @@ from madang.scheduling.placement.tables import (
     Reals,
     make_tables,
 )
+from madang.scheduling.placement.types import Types
 
 MASS = 0.95
 CPU_VALUE = 0.02
@@ -66,7 +66,7 @@ def solve(mix: Mix, space: Space, types: Types, tuning: Tuning = TUNING) -> Pric
     """Prices for what is free now; None when nothing is known, nothing is free, or the program
     could not be solved."""
     typical = mix.typical(MASS, by_devices=True)
-    classes = _classes([need for need, _ in typical], [share for _, share in typical], types)
+    classes = _classes(typical, types)
     devices = np.where(types.counts[space.type_of], np.maximum(space.device_milli, 0), 0)
     devices[~space.open] = 0
     load = float((classes.share * classes.devices_milli).sum()) if typical else 0.0
@@ -80,17 +80,15 @@ def solve(mix: Mix, space: Space, types: Types, tuning: Tuning = TUNING) -> Pric
     return _prices(classes, demand, price, groups, space, types, tuning)
 
 
-def _classes(needs: list, shares: list[float], types: Types) -> Classes:
-    asks = [Ask(need, types.types, types.columns) for need in needs]
-    size = np.array(
-        [np.where(types.counts, ask.milli, 0).max(axis=1, initial=0) for ask in asks], np.int64
-    ).reshape(len(asks), len(types.types))
+def _classes(typical: Sequence[tuple[Resources, float]], types: Types) -> Classes:
+    asks = [types.ask(need) for need, _ in typical]
+    size = [np.where(types.counts, ask.milli, 0).max(axis=1, initial=0) for ask in asks]
     return Classes(
-        np.array(shares),
-        np.array([need.cpu_milli for need in needs], np.int64),
-        np.array([need.memory_bytes for need in needs], np.int64),
+        np.array([share for _, share in typical]),
+        np.array([need.cpu_milli for need, _ in typical], np.int64),
+        np.array([need.memory_bytes for need, _ in typical], np.int64),
         np.array([device_count(ask) for ask in asks], np.int64),
-        size,
+        np.array(size, np.int64).reshape(len(asks), len(types)),
     )
 
 
@@ -104,19 +102,14 @@ def _prices(
     tuning: Tuning,
 ) -> Prices:
     with_devices = classes.counts > 0
-    hosted = Classes(
-        classes.share[with_devices],
-        classes.cpu_milli[with_devices],
-        classes.memory_bytes[with_devices],
-        classes.counts[with_devices],
-        classes.size[with_devices],
+    hosted = classes.only(with_devices)
+    columns, tables, table_of = np.unique(
+        hosted.size, axis=1, return_index=True, return_inverse=True
     )
-    sizes, first, table_of = np.unique(
-        hosted.size.T, axis=0, return_index=True, return_inverse=True
-    )
-    table_of = np.where(sizes.any(axis=1)[table_of.ravel()], table_of.ravel(), -1)
+    serves = np.array(columns.any(axis=0), np.bool_)
+    table_of = np.where(serves[table_of], table_of, -1)
     thresholds = np.unique(hosted.cpu_milli)
-    shares, wholes = make_tables(hosted, price[with_devices], first, thresholds, types.columns)
+    shares, wholes = make_tables(hosted, price[with_devices], tables, thresholds, types.columns)
     several = hosted.counts > 1
     return Prices(
         lambdas=LAMBDAS,
@@ -126,7 +119,7 @@ def _prices(
         wholes=wholes,
         slot_counts=hosted.counts[several],
         slot_cpu_milli=np.maximum(1, hosted.cpu_milli[several]),
-        slot_values=_slot_values(hosted, demand[with_devices], groups, first, tuning),
+        slot_values=_slot_values(hosted, demand[with_devices], groups, tables, tuning),
         scarcity=_scarcity(hosted, demand[with_devices], groups, types, tuning),
     )
 
@@ -162,9 +155,9 @@ def _scarcity(
     """By type of node: points that a whole device of it costs who could use others. For each class
     that can't use all devices its demand is spread over those that it can use; what a device gets
     of it is how scarce it is. Types with the same classes are one kind of device."""
-    free = groups.free_milli_by_type(len(types.types))
+    free = groups.free_milli_by_type(len(types))
     usable = classes.size > 0
-    scarcity = np.zeros(len(types.types))
+    scarcity = np.zeros(len(types))
     with_devices = types.counts.any(axis=1)
     for j in np.flatnonzero(~usable[:, with_devices].all(axis=1)):
         room = free[usable[j]].sum()

@@ -50,8 +50,8 @@ class _Program:
 
     def solve(self, upper: Reals) -> Reals | None:
         """Shadow prices of the rows."""
-        from scipy.optimize import linprog
-        from scipy.sparse import csr_array
+        from scipy.optimize import linprog  # type: ignore[import-untyped]
+        from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
         where = (np.concatenate(self._rows), np.concatenate(self._columns))
         matrix = csr_array(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from madang.scheduling.placement.choosers import (
     Chooser,
     NativeChooser,
     ReferenceChooser,
-    Types,
     has_native,
 )
 from madang.scheduling.placement.fragments import Fragments
@@ -24,6 +25,7 @@ from madang.scheduling.placement.policies.rule import Rule
 from madang.scheduling.placement.policies.spread import Spread
 from madang.scheduling.placement.prices import solve
 from madang.scheduling.placement.space import Space
+from madang.scheduling.placement.types import Types
 
 POLICIES = (
     "default",
@@ -55,12 +57,12 @@ def make_rule(name: str, seed: int, mix: Mix, space: Space, types: Types) -> Rul
     if name in EXPECTING:
         if mix.learns and not mix.has_prior and mix.arrivals < _FIRST_ARRIVALS:
             return FirstFit()
-        fragments = Fragments.of(mix, types.types, types.columns)
+        fragments = Fragments.of(mix, types)
         prices = solve(mix, space, types) if name == "default" else None
         if prices is not None:
             return ResidualValue(prices, fragments)
         return FirstFit() if fragments is None else LeastFragments(fragments)
-    simple = {
+    simple: dict[str, Callable[[], Rule]] = {
         "bestfit": BestFit,
         "dotprod": DotProduct,
         "gpu-packing": GpuPacking,

@@ -4,9 +4,9 @@ left of it, each class at its price.
     V(c, r) = min over lambda of [ lambda c + W(whole-free devices) + sum of H(r_i) ] + slots(c, r)
 
 lambda is a price of CPU: for each one, H and W value devices by a knapsack of classes at (price -
-lambda x their CPU). The minimum bounds the packing from above (Lagrange). H and W are made of those
-classes only that fit in the node's CPU. `slots` adds a little for each request for several devices
-that still fits, where the cluster is short of such places.
+lambda x their CPU). The minimum bounds the packing from above (Lagrange). H and W are made of
+those classes only that fit in the node's CPU. `slots` adds a little for each request for several
+devices that still fits, where the cluster is short of such places.
 """
 
 from __future__ import annotations
@@ -55,13 +55,23 @@ class Classes:
 
     @property
     def is_share(self) -> Flags:
-        sizes = self.size.max(axis=1, initial=0)
-        return (self.counts == 1) & (sizes < MILLI)
+        shares: Flags = (self.counts == 1) & (self.size.max(axis=1, initial=0) < MILLI)
+        return shares
 
     @property
     def devices_milli(self) -> Integers:
         """Thousandths of devices that one takes in all."""
-        return self.size.max(axis=1, initial=0) * self.counts
+        milli: Integers = self.size.max(axis=1, initial=0) * self.counts
+        return milli
+
+    def only(self, members: Flags) -> Classes:
+        return Classes(
+            self.share[members],
+            self.cpu_milli[members],
+            self.memory_bytes[members],
+            self.counts[members],
+            self.size[members],
+        )
 
 
 @dataclass(frozen=True)

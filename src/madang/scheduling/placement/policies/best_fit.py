@@ -19,4 +19,7 @@ class BestFit:
     def scores(self, trial: Trial) -> Integers:
         cpu_left = (trial.cpu_milli - trial.ask.need.cpu_milli) / MOST_CPU_MILLI
         devices_left = (trial.devices.sum(axis=1) - trial.milli_asked) / MOST_DEVICE_MILLI
-        return np.trunc(100 * (1 - 0.5 * cpu_left - 0.5 * devices_left)).astype(np.int64)
+        scores: Integers = np.trunc(100 * (1 - 0.5 * cpu_left - 0.5 * devices_left)).astype(
+            np.int64
+        )
+        return scores

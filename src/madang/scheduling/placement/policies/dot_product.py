@@ -15,4 +15,5 @@ class DotProduct:
     def scores(self, trial: Trial) -> Integers:
         by_cpu = trial.cpu_milli * trial.ask.need.cpu_milli / MOST_CPU_MILLI**2
         by_devices = trial.devices.sum(axis=1) * trial.milli_asked / MOST_DEVICE_MILLI**2
-        return np.trunc(100 * (1 - (by_cpu + by_devices) / 2)).astype(np.int64)
+        scores: Integers = np.trunc(100 * (1 - (by_cpu + by_devices) / 2)).astype(np.int64)
+        return scores

@@ -26,4 +26,5 @@ class GpuClustering:
         base = np.where(own, np.where(kinds == 1, _ONLY_OWN, _OWN_AND_OTHERS), 0)
         base[kinds == 0] = _NONE
         free = trial.devices.sum(axis=1)
-        return base + 25 * np.maximum(0, MOST_DEVICE_MILLI - free) // (8 * MILLI)
+        scores: Integers = base + 25 * np.maximum(0, MOST_DEVICE_MILLI - free) // (8 * MILLI)
+        return scores

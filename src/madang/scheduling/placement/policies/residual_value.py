@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from madang.core.resources import MILLI
 from madang.scheduling.placement.asks import Ask
 from madang.scheduling.placement.fragments import Fragments
 from madang.scheduling.placement.nodes import Integers
@@ -32,7 +33,8 @@ class ResidualValue:
         scarcity = self.prices.scarcity
         devices = ask.milli.max(axis=1, initial=0) * max(1, ask.whole)
         excess = np.maximum(0.0, scarcity - scarcity[suits].min())
-        return -np.rint(UNIT * devices / 1000 * excess).astype(np.int64)
+        cost: Integers = np.rint(UNIT * devices / MILLI * excess).astype(np.int64)
+        return -cost
 
     def scores(self, trial: Trial) -> Integers:
         before = self.prices.value(trial.types, trial.cpu_milli, trial.devices)
@@ -45,4 +47,5 @@ class ResidualValue:
         after = self.prices.value(types, cpu_after, trial.devices_after)
         points = (after - before + bias + UNIT // 2) // UNIT
         fragments = self._fragments_rule.scores(trial)
-        return points * _SCORES + fragments
+        scores: Integers = points * _SCORES + fragments
+        return scores

@@ -26,7 +26,8 @@ class Trial:
 
     @property
     def types(self) -> Integers:
-        return self.space.type_of[self.rows]
+        types: Integers = self.space.type_of[self.rows]
+        return types
 
     @property
     def cpu_milli(self) -> Integers:
@@ -58,7 +59,8 @@ class Trial:
         """Thousandths of devices that it takes of each node."""
         if self.ask.whole:
             return np.full(len(self.rows), self.ask.whole * MILLI)
-        return self.ask.milli[self.types].max(axis=1, initial=0)
+        milli: Integers = self.ask.milli[self.types].max(axis=1, initial=0)
+        return milli
 
 
 class Rule(Protocol):

@@ -20,6 +20,7 @@ class Spread:
         free = trial.cpu_milli * MILLI // cpu
         if ask.whole or ask.share:
             all_devices = np.maximum(1, trial.counts.sum(axis=1))[trial.types]
-            nodes = trial.devices.sum(axis=1) // all_devices * MILLI + free
-            return nodes[:, None] * MILLI + trial.devices if ask.share else nodes
-        return avoid_devices(ask)[trial.types] * 10 * MILLI + free
+            nodes: Integers = trial.devices.sum(axis=1) // all_devices * MILLI + free
+            return np.add(nodes[:, None] * MILLI, trial.devices) if ask.share else nodes
+        scores: Integers = avoid_devices(ask)[trial.types] * 10 * MILLI + free
+        return scores
