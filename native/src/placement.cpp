@@ -392,7 +392,8 @@ std::int64_t Placement::choose_device(std::size_t ask_number, std::size_t row) {
     const auto fullest = std::min_element(
         scored.begin(), scored.end(),
         [](const auto& a, const auto& b) { return a.first.milli < b.first.milli; });
-    scored = {*fullest};
+    const std::int64_t milli = fullest->first.milli;
+    std::erase_if(scored, [milli](const auto& each) { return each.first.milli != milli; });
   }
   for (std::size_t column = 0; column < shared.types.columns; ++column) {
     const std::size_t cell = row * space_.columns + column;
