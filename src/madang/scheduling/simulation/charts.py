@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -49,8 +49,15 @@ def stroke(series: int) -> str:
     return f"stroke:var(--s{series % _COLOURS});stroke-width:2;fill:none{dashes}"
 
 
-def lines(series: Sequence[Line], told: str, unit: str, top: float | None = None) -> str:
-    """Lines over time, from zero to `top`, or to a round number above all."""
+def lines(
+    series: Sequence[Line],
+    told: str,
+    unit: str,
+    top: float | None = None,
+    across: Callable[[float], str] = duration,
+) -> str:
+    """Lines over time (or what `across` puts in words), from zero to `top`, or to a round number
+    above all."""
     span_s = max((line.step_s * len(line.values) for line in series), default=1.0) or 1.0
     highest = top or _round_up(max((v for line in series for v in line.values), default=1.0))
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT
@@ -69,7 +76,7 @@ def lines(series: Sequence[Line], told: str, unit: str, top: float | None = None
     for seconds in _time_ticks(span_s):
         parts.append(
             f'<text x="{x(seconds):.1f}" y="{_TOP + height + 18}" text-anchor="middle">'
-            f"{duration(seconds)}</text>"
+            f"{across(seconds)}</text>"
         )
     for number, line in enumerate(series):
         points = " ".join(

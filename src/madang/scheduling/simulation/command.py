@@ -12,19 +12,28 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from madang.core.errors import InvalidInput
-from madang.scheduling.model import Policy
+from madang.scheduling.model import Node, Policy
 from madang.scheduling.ordering import ORDERS, TIME_SHARING
-from madang.scheduling.placement import POLICIES
-from madang.scheduling.simulation import csv, history, html, kueue, philly
+from madang.scheduling.placement import POLICIES, Mix
+from madang.scheduling.simulation import (
+    csv,
+    history,
+    html,
+    kueue,
+    openb,
+    openb_files,
+    philly,
+)
 from madang.scheduling.simulation.driver import Simulation, Timing
 from madang.scheduling.simulation.report import Report, report
 from madang.scheduling.simulation.summary import Row, figures, queue_rows
 from madang.scheduling.simulation.trace import Trace
-from madang.scheduling.simulation.what_if import Changes, changed
+from madang.scheduling.simulation.what_if import Changes, changed, changed_nodes
 
 __all__ = ["FORMATS", "Changes", "Options", "Outcome", "Result", "simulate"]
 
 FORMATS = ("openb", "pollux", "philly", "kueue", "history", "csv")
+_MOST_ROWS = 30
 MIXES = ("given", "learned")
 
 Progress = Callable[[str, int, int], None]
@@ -92,9 +101,9 @@ class Outcome:
         """Rows for a table, one cell a scenario."""
         if self.reports:
             return figures(self.reports)
-        plain = [result.to_json() for result in self.results.values()]
-        names = [name for name, value in plain[0].items() if isinstance(value, int | float | str)]
-        return [(name, tuple(_cell(values.get(name)) for values in plain)) for name in names]
+        plain = [_flat(result.to_json()) for result in self.results.values()]
+        names = list(dict.fromkeys(name for values in plain for name in values))
+        return [(name, tuple(values.get(name, "-") for values in plain)) for name in names]
 
     def queue_waits(self) -> list[Row]:
         """Rows for a table: how many jobs of a queue, then its waits in each scenario."""
@@ -102,11 +111,18 @@ class Outcome:
 
     def html(self) -> str:
         """A page with charts that needs nothing else."""
-        if not self.reports:
+        if self.reports:
+            return html.render(self.reports)
+        curves = {
+            name: result for name, result in self.results.items() if hasattr(result, "curve")
+        }
+        if not curves:
             raise InvalidInput(
                 "this format has no HTML report", hint="Use --json, or another format."
             )
-        return html.render(self.reports)
+        return html.render_arrivals(
+            self.figures(), {name: dict(result.curve) for name, result in curves.items()}
+        )
 
 
 def simulate(
@@ -139,6 +155,9 @@ class _Told:
 
 
 def _scenarios(options: Options) -> Iterator[tuple[str, Run]]:
+    if options.format == "openb":
+        yield from _openb_scenarios(options)
+        return
     trace = read(options)
     if options.compare:
         yield "as it is", _run_of("as it is", trace, Policy(seed=options.seed), options)
@@ -158,6 +177,48 @@ def _run_of(name: str, trace: Trace, policy: Policy, options: Options) -> Run:
     return run
 
 
+def _openb_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
+    """Pods that never leave; of the what-ifs, those about nodes."""
+    changes = options.changes
+    if changes.queues or changes.settings or options.orderings:
+        raise InvalidInput(
+            "pods of openb wait in no queue", hint="Leave out --queues, --set and --ordering."
+        )
+    nodes = openb_files.read_nodes(_needed(options.nodes, "nodes"))
+    pods = openb_files.read_pods(_needed(options.workloads, "workloads"))
+    other = changed_nodes(tuple(nodes), changes)
+    policies = options.policies or (Policy().placement,)
+    choices = [(name, name, other) for name in policies]
+    if options.compare:
+        choices[:0] = [(f"{name}, as it is", name, tuple(nodes)) for name in policies]
+    for name, policy, chosen in choices:
+
+        def run(
+            progress: _Told | None,
+            stop: Stop | None,
+            policy: str = policy,
+            chosen: tuple[Node, ...] = chosen,
+        ) -> Result:
+            return openb.replay_pods(
+                chosen,
+                pods,
+                inflate=options.inflate or 1.3,
+                seed=options.seed,
+                policy=policy,
+                mix=Mix() if options.mix == "learned" else None,
+                progress=progress,
+                stop=stop,
+            )
+
+        yield name, run
+
+
+def _needed(path: Path | None, option: str) -> Path:
+    if path is None:
+        raise InvalidInput(f"there is no file of {option}", hint=f"Name it with --{option}.")
+    return path
+
+
 def timing(options: Options) -> Timing:
     """What was said, else what suits the format: Kueue's generator has no costs and loses the
     work of what it stops; elsewhere half a minute to save and half a minute to go on."""
@@ -174,9 +235,7 @@ def read(options: Options) -> Trace:
     """The trace in its common form."""
     if options.data is not None:
         return history.from_json(options.data)
-    workloads = options.workloads
-    if workloads is None:
-        raise InvalidInput("there is nothing to replay", hint="Name a file with --workloads.")
+    workloads = _needed(options.workloads, "workloads")
     match options.format:
         case "kueue":
             trace = kueue.read(workloads)
@@ -185,11 +244,7 @@ def read(options: Options) -> Trace:
         case "history":
             trace = history.read(workloads)
         case _:
-            if options.nodes is None:
-                raise InvalidInput(
-                    "there is nothing to run jobs on", hint="Name a file with --nodes."
-                )
-            return csv.read(workloads, options.nodes)
+            return csv.read(workloads, _needed(options.nodes, "nodes"))
     if options.nodes is not None:
         trace = replace(trace, nodes=csv.read_nodes(options.nodes))
     return trace
@@ -223,5 +278,18 @@ def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
             )
 
 
+def _flat(plain: dict[str, Any]) -> dict[str, str]:
+    """What of a result fits into a table: `allocation_at 100` for a value within a value."""
+    cells: dict[str, str] = {}
+    for name, value in plain.items():
+        if isinstance(value, dict) and len(value) <= _MOST_ROWS:
+            cells |= {f"{name} {key}": _cell(item) for key, item in value.items()}
+        elif isinstance(value, int | float | str) and not isinstance(value, bool):
+            cells[name] = _cell(value)
+    return cells
+
+
 def _cell(value: object) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

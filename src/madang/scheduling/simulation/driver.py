@@ -36,7 +36,6 @@ from madang.scheduling.model import (
     Resize,
     Running,
     Start,
-    Wait,
     Work,
 )
 from madang.scheduling.planner import Planner
@@ -110,6 +109,7 @@ class Simulation:
         self._lives: dict[str, _Life] = {}
         self._owners: dict[str, _Life] = {}
         self._pending: list[Event] = []
+        self._curious: list[_Life] = []
         self._ended = 0
         self._idle_plans = 0
         self.recording = Recording(trace)
@@ -174,7 +174,8 @@ class Simulation:
             life = self._lives[name]
             if what == _ARRIVE:
                 self._pending.append(Asked(life.request))
-                self.recording.arrived(life.record)
+                if self.recording.arrived(life.record):
+                    self._curious.append(life)
             elif version != life.version:
                 continue  # it was stopped, or changed its size, in the meantime
             elif what == _END:
@@ -189,16 +190,23 @@ class Simulation:
         if self._pending:
             self._planner.apply(self._pending)
             self._pending = []
-        actions = self._planner.plan(now)
+        actions = self._planner.plan(now, waits=False)
         self.recording.planned(time.perf_counter() - started)
         decided = self.recording.decisions
         for action in actions:
-            if not isinstance(action, Wait):
-                self._carry_out(action, now)
+            self._carry_out(action, now)
         self._idle_plans = self._idle_plans + 1 if self.recording.decisions == decided else 0
-        if self.recording.wants_sample(now):
-            waits = (action for action in actions if isinstance(action, Wait))
-            self.recording.sample(now, waits)
+        self._ask_when()
+        self.recording.sample(now)
+
+    def _ask_when(self) -> None:
+        """Of some that have just come and wait: when they are expected to start."""
+        for life in self._curious:
+            if life.record.started_at is None:
+                wait = self._planner.explain(life.request.id)
+                life.record.asked_when = True
+                life.record.expected_start = wait.expected_start if wait else None
+        self._curious.clear()
 
     # -- what the planner decides ---------------------------------------------------------------
 

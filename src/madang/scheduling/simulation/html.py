@@ -7,7 +7,7 @@ words and in shape (dashes, marks) what it says in colour.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from madang.core.resources import MILLI
@@ -18,6 +18,8 @@ from madang.scheduling.simulation.report import Report
 from madang.scheduling.simulation.summary import duration, figures, queue_rows
 
 _MOST_QUEUES = 40
+
+Curves = Mapping[str, Mapping[str, float]]
 
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --ink: #1a1c21; --soft: #5a6070; --rule: #d8dbe2;
@@ -69,6 +71,48 @@ def render(reports: Sequence[Report]) -> str:
         *(_fragments(report, len(reports) > 1) for report in reports),
         _unplaced(reports),
     ]
+    return _page(title, parts)
+
+
+def render_arrivals(rows: Iterable[tuple[str, Sequence[str]]], curves: Curves) -> str:
+    """The page of replays in which requests only arrive: how much is allocated after how much
+    was asked for; `curves` are percent by percent."""
+    lines = [
+        Line(name, 1.0, [values.get(str(at), 0.0) for at in range(1 + max(map(int, values)))])
+        for name, values in curves.items()
+    ]
+    told = "; ".join(f"{line.name}: {line.values[-1]:.2f} % at the end" for line in lines)
+    chart = charts.lines(
+        lines, f"Allocated GPUs over what was asked for, in percent. {told}.", "%", 100.0, _percent
+    )
+    numbers = [
+        (
+            f"{at} %",
+            [f"{values[str(at)]:.2f}" if str(at) in values else "" for values in curves.values()],
+        )
+        for at in range(0, 301, 10)
+        if any(str(at) in values for values in curves.values())
+    ]
+    return _page(
+        "Simulation: allocation as requests arrive",
+        [
+            "<h1>Allocation as requests arrive</h1>",
+            _section("Figures", _table(["", *curves], rows)),
+            _section(
+                "GPU allocation over what was asked for",
+                _legend(list(curves))
+                + chart
+                + _details("The numbers", _table(["asked for", *curves], numbers)),
+            ),
+        ],
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %"
+
+
+def _page(title: str, parts: Iterable[str]) -> str:
     body = "\n".join(part for part in parts if part)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -110,7 +154,7 @@ def _allocation(reports: Sequence[Report]) -> str:
     )
     return _section(
         f"{what} allocation over time",
-        _legend(reports) + chart + _numbers(lines, f"{what}s held, %"),
+        _legend(_names(reports)) + chart + _numbers(lines, f"{what}s held, %"),
     )
 
 
@@ -120,7 +164,9 @@ def _waiting(reports: Sequence[Report]) -> str:
     if not most:
         return ""
     chart = charts.lines(lines, f"How many jobs waited over time, at most {most:,.0f}.", "")
-    return _section("Jobs waiting", _legend(reports) + chart + _numbers(lines, "jobs waiting"))
+    return _section(
+        "Jobs waiting", _legend(_names(reports)) + chart + _numbers(lines, "jobs waiting")
+    )
 
 
 def _queue_waits(reports: Sequence[Report]) -> str:
@@ -144,7 +190,7 @@ def _queue_waits(reports: Sequence[Report]) -> str:
     more = f" The {len(shown)} largest of {len(names)}." if len(names) > len(shown) else ""
     text = f"<p class=soft>Each line: median (|), p90 (o), p99 (x).{more}</p>"
     table = _details("The numbers", _table(head, queue_rows(reports)))
-    return _section("Waits by queue", _legend(reports) + text + chart + table)
+    return _section("Waits by queue", _legend(_names(reports)) + text + chart + table)
 
 
 def _fragments(report: Report, named: bool) -> str:
@@ -214,13 +260,13 @@ def _section(title: str, body: str) -> str:
     return f"<section>\n<h2>{title}</h2>\n{body}\n</section>"
 
 
-def _legend(reports: Sequence[Report]) -> str:
-    if len(reports) == 1:
+def _legend(names: Sequence[str]) -> str:
+    if len(names) == 1:
         return ""
     items = "".join(
         f'<li><svg viewBox="0 0 28 12" aria-hidden="true"><path d="M0 6h28" '
-        f'style="{charts.stroke(position)}"/></svg>{escape(report.name)}</li>'
-        for position, report in enumerate(reports)
+        f'style="{charts.stroke(position)}"/></svg>{escape(name)}</li>'
+        for position, name in enumerate(names)
     )
     return f"<ul class=legend>{items}</ul>"
 

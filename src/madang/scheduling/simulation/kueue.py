@@ -88,7 +88,7 @@ def _leaves(cohort_set: _Setting, cohort: str) -> Iterator[tuple[Queue, _Setting
 
 def _cohort(name: str, leaves: list[Queue]) -> Queue:
     amounts: Amounts = (("cpu", sum(dict(queue.guarantee)["cpu"] for queue in leaves)),)
-    return Queue(name, name, guarantee=amounts, limit=amounts, reclaimable=False)
+    return Queue(name, name, guarantee=amounts, limit=amounts)
 
 
 def _workloads(queue: str, settings: _Setting) -> Iterator[Job]:

@@ -88,6 +88,7 @@ class Report:
     plans: int
     planner_s: float
     start_error_s: Spread | None
+    start_told: float
     why_unplaced: dict[str, str]
     curve: Curve = field(repr=False)
     map: list[NodeState] = field(default_factory=list, repr=False)
@@ -154,6 +155,7 @@ def report(name: str, recording: Recording) -> Report:
         plans=recording.plans,
         planner_s=recording.planner_s,
         start_error_s=_start_errors(jobs),
+        start_told=_mean(job.expected_start is not None for job in jobs if job.asked_when),
         why_unplaced={job.id: why for job, why in recording.never_ran[:10]},
         curve=_curve(means, begin, end, amounts),
         map=recording.fragment_map,
@@ -305,7 +307,7 @@ def _jain(ended: Sequence[JobRecord]) -> float:
 
 
 def _start_errors(jobs: Iterable[JobRecord]) -> Spread | None:
-    """How far the starts were from what was first told; None where nothing was told."""
+    """How far the starts were from what was told on arrival; None where nothing was told."""
     errors = [
         abs(job.started_at - job.expected_start)
         for job in jobs

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from madang.core.resources import MILLI, Resources
-from madang.scheduling.model import Placement, Request, Wait
+from madang.scheduling.model import Placement, Request
 from madang.scheduling.simulation.fragments import (
     FragmentMeter,
     Fragments,
@@ -16,15 +16,16 @@ from madang.scheduling.simulation.fragments import (
 )
 from madang.scheduling.simulation.trace import Job, Trace, gpu_milli, node_gpus
 
-_SAMPLES = 200
-"""How many times, over the span of the arrivals, the waits are looked at."""
 _FRAGMENT_SAMPLES = 50
+"""How often, over the span of the arrivals, fragments are measured."""
+_ASKED_WHEN = 1000
+"""About how many jobs are asked for when they are expected to start."""
 
 
 @dataclass(slots=True)
 class JobRecord:
     """One job's life. `wait_s`: all its waiting; `lost_s`: work done again after stops;
-    `expected_start` was told at `expected_at`, the first time that it was told."""
+    `asked_when`: it had to wait, and `expected_start` is what was told then (None: nothing)."""
 
     id: str
     queue: str
@@ -38,7 +39,7 @@ class JobRecord:
     preemptions: int = 0
     gpu_s: float = 0.0
     lost_s: float = 0.0
-    expected_at: float | None = None
+    asked_when: bool = False
     expected_start: float | None = None
 
     def started(self, now: float, waited_s: float) -> None:
@@ -87,9 +88,9 @@ class Recording:
         self._meter = FragmentMeter(trace.jobs)
         self._has_gpus = any(node_gpus(node) for node in trace.nodes)
         span_s = max(1e-6, trace.last_arrival - trace.begin)
-        self._sample_every_s = span_s / _SAMPLES
+        self._ask_each = max(1, len(trace.jobs) // _ASKED_WHEN)
+        self._arrivals = 0
         self._fragments_every_s = span_s / _FRAGMENT_SAMPLES
-        self._sample_at = trace.begin
         self._fragments_at = trace.begin
 
     def job(self, job: Job) -> JobRecord:
@@ -125,9 +126,12 @@ class Recording:
 
     # -- jobs -------------------------------------------------------------------------------------
 
-    def arrived(self, record: JobRecord) -> None:
+    def arrived(self, record: JobRecord) -> bool:
+        """Whether to ask when it is expected to start."""
         record.arrived = True
         self.waiting += 1
+        self._arrivals += 1
+        return self._arrivals % self._ask_each == 0
 
     def took(self, record: JobRecord, request: Request, placements: Sequence[Placement]) -> None:
         needs, placed = self._held.setdefault(
@@ -160,19 +164,9 @@ class Recording:
 
     # -- samples ----------------------------------------------------------------------------------
 
-    def wants_sample(self, now: float) -> bool:
-        return now >= self._sample_at
-
-    def sample(self, now: float, waits: Iterable[Wait]) -> None:
-        """What was told of expected starts, and now and then what is fragmented."""
-        self._sample_at = now + self._sample_every_s
-        for wait in waits:
-            if wait.expected_start is None:
-                continue
-            record = self._by_id[wait.request_id]
-            if record.expected_start is None and record.started_at is None:
-                record.expected_at, record.expected_start = now, wait.expected_start
-        if self._has_gpus and now >= self._fragments_at and now <= self.trace.last_arrival:
+    def sample(self, now: float) -> None:
+        """Now and then, while jobs arrive: what is fragmented."""
+        if self._has_gpus and self._fragments_at <= now <= self.trace.last_arrival:
             self._fragments_at = now + self._fragments_every_s
             self._measure(now)
 

@@ -27,6 +27,7 @@ _FIGURES: tuple[tuple[str, Callable[[Report], str]], ...] = (
                                                 f"{r.resizes:,}"),
     ("work lost", lambda r: f"{r.lost_gpu_hours:,.1f} GPU hours"),
     ("expected starts: median error", lambda r: start_error(r.start_error_s)),
+    ("expected starts: told to", lambda r: percent(r.start_told)),
     ("decisions a second", lambda r: f"{r.decisions_per_s:,.0f}"),
 )  # fmt: skip
 

@@ -39,15 +39,21 @@ class Changes:
 
 def changed(trace: Trace, changes: Changes) -> Trace:
     """Raises InvalidInput where a change names what is not there."""
-    nodes = without_nodes(trace.nodes, changes.without)
-    for text in changes.add:
-        nodes += added_nodes(text, trace.nodes)
     queues = csv.read_queues(changes.queues) if changes.queues else trace.queues
     for text in changes.settings:
         queues = _with_setting(queues, text)
     _check_queues(queues, trace.jobs)
     jobs = _faster(trace, changes.inflate)
+    nodes = changed_nodes(trace.nodes, changes)
     return replace(trace, nodes=nodes, queues=queues, jobs=jobs)
+
+
+def changed_nodes(nodes: tuple[Node, ...], changes: Changes) -> tuple[Node, ...]:
+    """Those that are left, and those that are added."""
+    left = without_nodes(nodes, changes.without)
+    for text in changes.add:
+        left += added_nodes(text, nodes)
+    return left
 
 
 def without_nodes(nodes: tuple[Node, ...], names: Sequence[str]) -> tuple[Node, ...]:
