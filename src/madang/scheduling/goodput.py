@@ -23,6 +23,11 @@ _BATCHES = 50
 """So many batch sizes, in equal ratios, are tried for each number of replicas."""
 _FIT_AGAIN = 0.02
 """A model that foretells a new measurement as well as this (relative) is not fitted again."""
+_MOST_STEPS = 40
+_MOST_TRIES = 6
+_CLOSE_ENOUGH = 1e-5
+_SMALL_ERROR = 1e-4
+"""Below this the root of the mean square error counts as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +79,39 @@ class StepModel:
 
 def fit(measured: Mapping[Shape, Measured]) -> StepModel:
     """The model that explains `measured` best (root mean square of the logarithms' errors), with
-    Pollux's bounds and penalties. What was never measured is taken to cost nothing.
-
-    Needs scipy.
-    """
-    from scipy.optimize import Bounds, minimize
-
+    Pollux's bounds and penalties. What was never measured is taken to cost nothing."""
     problem = _Fit.of(measured)
-    start, lower, upper = problem.bounds()
-    found = minimize(
-        problem.error, start, jac=True, method="L-BFGS-B", bounds=Bounds(lower, upper)
-    ).x
+    found = problem.solve()
     if not problem.between.any():
         # Other nodes are not nearer than the own one.
         found[2] = max(found[2], found[4] * 1.1)
         found[3] = max(found[3], found[5] * 1.1)
-    return StepModel(*(float(value) for value in found))
+    return StepModel(*found.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The error at one point, and what its slopes are made of."""
+
+    error: float
+    slopes: Floats
+    curvature: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """What `minimize` is given: the measurements in arrays, and the error with its gradient."""
+    """Levenberg's and Marquardt's damped steps, in the logarithms of all parameters but gamma.
+
+    The root of a mean square is not smooth at 0; its slope is that of the mean square divided by
+    twice the root, so each step solves a least-squares problem weighted by the last roots.
+    """
 
     local_batch: Floats
     more: Floats
-    between: NDArray[np.bool_]
-    within: NDArray[np.bool_]
-    compute_s: Floats
-    step_s: Floats
+    between: Floats
+    within: Floats
+    log_compute: Floats
+    log_step: Floats
 
     @classmethod
     def of(cls, measured: Mapping[Shape, Measured]) -> _Fit:
@@ -112,69 +122,95 @@ class _Fit:
         return cls(
             local_batch=np.array([float(shape.local_batch) for shape in measured]),
             more=np.maximum(replicas - 2.0, _LEAST),
-            between=nodes > 1,
-            within=(nodes == 1) & (replicas > 1),
-            compute_s=np.maximum(step_s - sync_s, _LEAST),
-            step_s=step_s,
+            between=(nodes > 1).astype(float),
+            within=((nodes == 1) & (replicas > 1)).astype(float),
+            log_compute=np.log(np.maximum(step_s - sync_s, _LEAST)),
+            log_step=np.log(step_s),
         )
 
-    def bounds(self) -> tuple[Floats, Floats, Floats]:
-        """Where to start, and the bounds; a parameter that nothing tells of is held fast."""
-        start = np.array([1e-1, 1e-2] * 3 + [1.0 + 1e-3])
-        lower = np.array([_LEAST] * 6 + [1.0])
-        upper = np.array([np.inf] * 6 + [10.0])
-        fixed = {}
-        if len(np.unique(self.local_batch)) == 1:
-            fixed[0] = float(self.compute_s.mean()) / 2
+    def solve(self) -> Floats:
+        values, free = self.start()
+        state, damping = self.at(values), 1e-2
+        for _ in range(_MOST_STEPS):
+            before = state.error
+            curvature, slopes = state.curvature[np.ix_(free, free)], state.slopes[free]
+            for _ in range(_MOST_TRIES):
+                damped = curvature + damping * np.diag(np.diag(curvature) + 1e-9)
+                step = np.clip(np.linalg.solve(damped, -slopes), -2.0, 2.0)
+                tried = self._moved(values, free, step)
+                at_tried = self.at(tried)
+                if at_tried.error < before:
+                    values, state, damping = tried, at_tried, max(damping / 5, 1e-8)
+                    break
+                damping *= 5
+            if before - state.error < _CLOSE_ENOUGH:
+                break
+        return values
+
+    def start(self) -> tuple[Floats, NDArray[np.int64]]:
+        """Where to begin, and which parameters the measurements tell of; others are held fast."""
+        values = np.array([1e-1, 1e-2] * 3 + [1.0 + 1e-3])
+        free = [1, 6]
         several = bool((self.more > 0.5).any())
-        if not self.between.any():
-            fixed |= {2: _LEAST, 3: _LEAST}
-        if not self.within.any():
-            fixed |= {4: _LEAST, 5: _LEAST}
-        if not several:
-            fixed |= {3: _LEAST, 5: _LEAST}
-        for index, value in fixed.items():
-            start[index] = lower[index] = upper[index] = value
-        return start, lower, upper
+        if len(np.unique(self.local_batch)) == 1:
+            values[0] = np.exp(self.log_compute).mean() / 2
+        else:
+            free.append(0)
+        for first, seen in ((2, self.between.any()), (4, self.within.any())):
+            known = int(seen) + int(seen and several)
+            free.extend(range(first, first + known))
+            values[first + known : first + 2] = _LEAST
+        return values, np.array(sorted(free))
 
-    def error(self, parameters: Floats) -> tuple[float, Floats]:
-        alpha_c, beta_c, alpha_n, beta_n, alpha_r, beta_r, gamma = parameters
+    @staticmethod
+    def _moved(values: Floats, free: NDArray[np.int64], step: Floats) -> Floats:
+        full = np.zeros(len(values))
+        full[free] = step
+        moved: Floats = values * np.exp(np.append(full[:6], 0.0))
+        moved[:6] = np.clip(moved[:6], _LEAST, 1e6)
+        moved[6] = min(max(values[6] + full[6], 1.0), 10.0)
+        return moved
+
+    def at(self, values: Floats) -> _State:
+        alpha_c, beta_c, alpha_n, beta_n, alpha_r, beta_r, gamma = values.tolist()
+        count = len(self.log_step)
         compute = alpha_c + beta_c * self.local_batch
-        network = np.where(
-            self.between,
-            alpha_n + beta_n * self.more,
-            np.where(self.within, alpha_r + beta_r * self.more, _LEAST + _LEAST * self.more),
-        )
-        compute_g, network_g = compute**gamma, network**gamma
-        both = compute_g + network_g
-        log_both = np.log(both)
-        off_compute = np.log(compute) - np.log(self.compute_s)
-        off_step = log_both / gamma - np.log(self.step_s)
-        error_compute = float(np.sqrt((off_compute**2).mean()))
-        error_step = float(np.sqrt((off_step**2).mean()))
-        ratio_n, ratio_r = beta_n / alpha_n, beta_r / alpha_r
-        error = error_compute + error_step
-        error += 1e-3 * (gamma - 1) ** 2 + 1e-2 * (ratio_n**2 + ratio_r**2)
+        network = self.between * (alpha_n + beta_n * self.more)
+        network += self.within * (alpha_r + beta_r * self.more) + _LEAST
+        log_compute = np.log(compute)
+        apart = gamma * (np.log(network) - log_compute)
+        both = np.logaddexp(0.0, apart)
+        off_compute = log_compute - self.log_compute
+        off_step = log_compute + both / gamma - self.log_step
+        error_compute = max(float(np.sqrt(off_compute @ off_compute / count)), _SMALL_ERROR)
+        error_step = max(float(np.sqrt(off_step @ off_step / count)), _SMALL_ERROR)
 
-        size = len(self.step_s)
-        by_compute = off_compute / compute / (size * max(error_compute, 1e-300))
-        by_step = off_step / (size * max(error_step, 1e-300))
-        by_compute = by_compute + by_step * compute_g / compute / both
-        by_network = by_step * network_g / network / both
-        by_gamma = (compute_g * np.log(compute) + network_g * np.log(network)) / both / gamma
-        by_gamma = by_gamma - log_both / gamma**2
-        gradient = np.array(
-            [
-                by_compute.sum(),
-                (by_compute * self.local_batch).sum(),
-                by_network[self.between].sum() - 2e-2 * ratio_n**2 / alpha_n,
-                (by_network * self.more)[self.between].sum() + 2e-2 * ratio_n / alpha_n,
-                by_network[self.within].sum() - 2e-2 * ratio_r**2 / alpha_r,
-                (by_network * self.more)[self.within].sum() + 2e-2 * ratio_r / alpha_r,
-                (by_step * by_gamma).sum() + 2e-3 * (gamma - 1),
-            ]
-        )
-        return error, gradient
+        share = 1 / (1 + np.exp(-apart))  # of the network in a step's slope
+        by_compute = np.zeros((count, len(values)))
+        by_compute[:, 0] = alpha_c / compute
+        by_compute[:, 1] = beta_c * self.local_batch / compute
+        by_step = by_compute * (1 - share)[:, None]
+        share /= network
+        by_step[:, 2] = self.between * share * alpha_n
+        by_step[:, 3] = self.between * share * beta_n * self.more
+        by_step[:, 4] = self.within * share * alpha_r
+        by_step[:, 5] = self.within * share * beta_r * self.more
+        by_step[:, 6] = (share * network * apart - both) / gamma**2
+
+        scale_compute, scale_step = 1 / (count * error_compute), 1 / (count * error_step)
+        slopes = by_compute.T @ off_compute * scale_compute + by_step.T @ off_step * scale_step
+        curvature = by_compute.T @ by_compute * scale_compute + by_step.T @ by_step * scale_step
+        error = error_compute + error_step
+        # Little overlap and little retrogression are likelier than much: Pollux's penalties.
+        error += 1e-3 * (gamma - 1) ** 2
+        slopes[6] += 2e-3 * (gamma - 1)
+        curvature[6, 6] += 2e-3
+        for first, ratio in ((2, beta_n / alpha_n), (4, beta_r / alpha_r)):
+            error += 1e-2 * ratio**2
+            pull = 2e-2 * ratio**2 * np.array([-1.0, 1.0])
+            slopes[first : first + 2] += pull
+            curvature[first : first + 2, first : first + 2] += 2 * np.outer([-1, 1], pull)
+        return _State(error, slopes, curvature)
 
 
 @dataclass(frozen=True, slots=True)
