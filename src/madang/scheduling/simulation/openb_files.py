@@ -11,7 +11,7 @@ from madang.scheduling.model import Device, Node
 from madang.scheduling.simulation.table import read_table
 
 NODE_COLUMNS = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
-POD_COLUMNS = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_spec")
+POD_COLUMNS = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli")
 
 _GPU = "gpu"
 _MIB = 1 << 20
@@ -56,9 +56,9 @@ def read_nodes(path: Path) -> list[Node]:
 
 
 def read_pods(path: Path) -> list[Pod]:
-    """A row a pod: name, thousandths of CPUs, MiB, number of GPUs, thousandths of each, and the
-    models that would do (`V100M16|V100M32`; empty: any). Raises InvalidInput naming file, row and
-    column."""
+    """A row a pod: name, thousandths of CPUs, MiB, number of GPUs, thousandths of each, and, if
+    there is a column gpu_spec, the models that would do (`V100M16|V100M32`; empty: any). Raises
+    InvalidInput naming file, row and column."""
     pods = []
     for row in read_table(path, POD_COLUMNS):
         count = row.whole("num_gpu", most=_MOST_GPUS, unit="GPUs")
