@@ -44,11 +44,15 @@ class ReasonCode(StrEnum):
     WOULD_DELAY = "would_delay"
     STOPPING = "stopping"
     VICTIMS_YOUNG = "victims_young"
+    WINDOW_BEGINS = "window_begins"
+    WINDOW_OVER = "window_over"
     ROUND = "round"
     STRICT_ORDER = "strict_order"
     ENVIRONMENT_BUILDING = "environment_building"
     BACKOFF = "backoff"
     STARTING = "starting"
+    RESIZED = "resized"
+    MIGRATED = "migrated"
     # how it ended
     COMPLETED = "completed"
     EXIT_CODE = "exit_code"
@@ -112,6 +116,8 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.WINDOW_AHEAD: (
         "waits for reservation {reservation}, which needs its place from {from_at} on"
     ),
+    ReasonCode.WINDOW_BEGINS: "waits for reservation {reservation} to begin at {from_at}",
+    ReasonCode.WINDOW_OVER: "waits for reservation {reservation}, of which no window is left",
     ReasonCode.WOULD_DELAY: (
         "waits because it would delay {job}, which is to start at about {from_at}"
     ),
@@ -124,6 +130,8 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.ENVIRONMENT_BUILDING: "waits for environment {environment} to be built",
     ReasonCode.BACKOFF: "failed ({cause}); tries again in {delay_s} s, attempt {attempt}",
     ReasonCode.STARTING: "is being started on {node}",
+    ReasonCode.RESIZED: "is started again with {replicas} replicas",
+    ReasonCode.MIGRATED: "is moved to make room: {gained}",
     ReasonCode.COMPLETED: "ended well",
     ReasonCode.EXIT_CODE: "failed with exit code {exit_code}; its log says why",
     ReasonCode.SIGNAL: "was ended by signal {signal}",
@@ -141,12 +149,13 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.NODE_LOST: "node {node} has not answered since {since}",
     ReasonCode.SUPERVISOR_LOST: "its supervisor on {node} was killed, its exit code is unknown",
     ReasonCode.NODE_DRAINED: "was stopped because {actor} drained node {node}",
-    ReasonCode.PREEMPTED: "made room for {winner}",
+    ReasonCode.PREEMPTED: "made room for {job}",
 }
 
 CLAUSES: dict[str, str] = {
     "frees": "the first frees at about {free_at} when {job} ends",
     "frees_several": "it is free at about {free_at} when {jobs} end",
+    "frees_many": "it is free at about {free_at} when {count} jobs end",
     "frees_now": "what it waits for has ended and is being cleaned up",
     "frees_unknown": "nobody knows when that ends",
     "next": "next in queue {queue}",
@@ -243,7 +252,8 @@ class Reason:
 
     def seen_by(self, name_of: Callable[[str], str | None]) -> Reason:
         """The same for one reader: jobs by name. `name_of` answers an id's name, or None for a
-        job the reader may not see: it is told as "another job", its id nowhere."""
+        job the reader may not see: it is told as "another job", its id nowhere. It is also asked
+        for the names of `user:ID` and `project:ID`."""
         return Reason(self.code, _named(self.facts, name_of))
 
     def to_json(self) -> dict[str, Any]:
@@ -263,6 +273,8 @@ def _named(facts: Mapping[str, Any], name_of: Callable[[str], str | None]) -> di
     named = dict(facts)
     if named.get("job") is not None:
         named["job"] = name_of(named["job"])
+    if "subject" in named:
+        named["subject"] = name_of(named["subject"]) or named["subject"]
     if "jobs" in named:
         named["jobs"] = [name_of(job) if job is not None else None for job in named["jobs"]]
     if "also" in named:

@@ -96,12 +96,7 @@ class Profile:
         Kept between calls: whatever is taken from it must be told to `started`.
         """
         lasts = FOREVER if duration is None else duration
-        holds = [
-            hold
-            for hold in self._seen(reservation)
-            if hold.start < self.now + lasts
-            and not (yields and hold.holder in self._windows and hold.start > self.now)
-        ]
+        holds = self._now_held(duration, reservation, yields)
         key = tuple(hold.holder for hold in holds)
         if key not in self._spares:
             self._spares[key] = self._state(self._cluster, self.now, lasts, holds)
@@ -143,6 +138,36 @@ class Profile:
                     return hold.holder
         return None
 
+    def in_the_way(
+        self,
+        groups: Sequence[Group],
+        duration: float | None = None,
+        *,
+        reservation: str = "",
+        yields: bool = False,
+    ) -> tuple[str, ...]:
+        """Holders but for whom it could start now: one alone if that is so, else all requests, or
+        all. Empty: nobody is in its way, or it would not fit without them either."""
+        holders = list(dict.fromkeys(hold.holder for hold in self._by_start()))
+        smallest = at_minimum(groups)
+
+        def fits_without(left_out: Collection[str]) -> bool:
+            holds = [
+                hold
+                for hold in self._now_held(duration, reservation, yields)
+                if hold.holder not in left_out
+            ]
+            lasts = FOREVER if duration is None else duration
+            return place(smallest, self._state(self._cluster, self.now, lasts, holds)).complete
+
+        requests = [holder for holder in holders if holder not in self._windows]
+        if fits_without(()):
+            return ()
+        for left_out in (*((holder,) for holder in holders), requests, holders):
+            if fits_without(left_out):
+                return tuple(left_out)
+        return ()
+
     def fits(self, groups: Sequence[Group], time: float, duration: float) -> bool:
         """Whether all groups fit at their minimum from `time` on for `duration` seconds."""
         holds = self._seen("")
@@ -155,8 +180,7 @@ class Profile:
     @property
     def holders(self) -> tuple[str, ...]:
         """Who holds places, the earliest first: requests and reservations."""
-        ordered = sorted(self._holds, key=lambda hold: hold.start)
-        return tuple(dict.fromkeys(hold.holder for hold in ordered))
+        return tuple(dict.fromkeys(hold.holder for hold in self._by_start()))
 
     def is_window(self, holder: str) -> bool:
         """Whether a holder is a reservation."""
@@ -217,6 +241,19 @@ class Profile:
             for hold in self._holds
             if (not reservation or series_of(hold.holder) != reservation)
             and (not alone or hold.holder in self._windows)
+        ]
+
+    def _by_start(self) -> list[Hold]:
+        return sorted(self._holds, key=lambda hold: hold.start)
+
+    def _now_held(self, duration: float | None, reservation: str, yields: bool) -> list[Hold]:
+        """What something that starts now must keep clear of."""
+        end = FOREVER if duration is None else self.now + duration
+        return [
+            hold
+            for hold in self._seen(reservation)
+            if hold.start < end
+            and not (yields and hold.holder in self._windows and hold.start > self.now)
         ]
 
     def _times(self, holds: Iterable[Hold]) -> list[float]:

@@ -132,6 +132,10 @@ class Releases:
         """What is given back there, in the order of time."""
         return sorted(self._by_node.get(node_id, {}).values(), key=lambda release: release.time)
 
+    def items(self) -> Iterator[tuple[str, Release]]:
+        """All, with their keys, in the order of time."""
+        return ((key, release) for _, key, release in self._ordered)
+
     def times(self) -> list[float]:
         """When something is given back, in order; with repetitions."""
         return [time for time, _, _ in self._ordered]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from madang.server.portal.words_ko_scheduling import SCHEDULING
+
 KOREAN: dict[str, str] = {
     "A dataset is a folder whose content is saved as numbered versions.": (
         "데이터셋은 내용을 번호가 붙은 버전으로 저장한 폴더입니다."
@@ -183,7 +185,6 @@ KOREAN: dict[str, str] = {
     "Previous": "이전",
     "Processes (N, or MIN..MAX)": "프로세스 수 (N 또는 최소..최대)",
     "Project": "프로젝트",
-    "Queue": "큐",
     "Rank": "랭크",
     "Rank {rank}": "랭크 {rank}",
     "Rank {rank}, attempt {attempt}": "랭크 {rank}, 시도 {attempt}",
@@ -352,6 +353,8 @@ KOREAN: dict[str, str] = {
     "deployed": "배포됨",
 }
 
+KOREAN |= SCHEDULING
+
 REASONS: dict[str, str] = {
     "queued": "대기열 {queue}에서 {ahead}개 뒤에서 기다립니다",
     "resources": "{wanted}을(를) 기다립니다. 지금 남은 것: {free}",
@@ -405,11 +408,15 @@ REASONS: dict[str, str] = {
     "victims_young": (
         "{jobs}이(가) 최소 실행 시간을 채우는 {from_at}까지 기다립니다. 그 뒤에는 자리를 넘겨받습니다"
     ),
+    "window_begins": "예약 {reservation}이(가) 시작되는 {from_at}까지 기다립니다",
+    "window_over": "남은 시간대가 없는 예약 {reservation}을(를) 기다립니다",
     "round": "대기열 {queue}에서 차례를 기다립니다. {from_at}에 다시 정합니다",
     "strict_order": "대기열 {queue}에서 앞에 있는 {job}을(를) 기다립니다",
     "environment_building": "환경 {environment}을(를) 만드는 중이라 기다립니다",
     "backoff": "실패했습니다({cause}). {delay_s}초 뒤 다시 시도합니다({attempt}번째)",
     "starting": "{node}에서 시작하는 중입니다",
+    "resized": "복제본 {replicas}개로 다시 시작합니다",
+    "migrated": "자리를 마련하려고 옮깁니다: {gained}",
     "completed": "잘 끝났습니다",
     "exit_code": "종료 코드 {exit_code}(으)로 실패했습니다. 이유는 로그에 있습니다",
     "signal": "신호 {signal}(으)로 끝났습니다",
@@ -427,12 +434,13 @@ REASONS: dict[str, str] = {
     "node_lost": "노드 {node}이(가) {since}부터 응답하지 않습니다",
     "supervisor_lost": "{node}의 감독 프로세스가 죽어 종료 코드를 알 수 없습니다",
     "node_drained": "{actor} 님이 노드 {node}을(를) 비워 중지되었습니다",
-    "preempted": "{winner}에 자리를 내주었습니다",
+    "preempted": "{job}에 자리를 내주었습니다",
 }
 
 CLAUSES: dict[str, str] = {
     "frees": "{job}이(가) 끝나는 {free_at}쯤 첫 자리가 납니다",
     "frees_several": "{jobs}이(가) 끝나는 {free_at}쯤 자리가 납니다",
+    "frees_many": "작업 {count}개가 끝나는 {free_at}쯤 자리가 납니다",
     "frees_now": "기다리던 것은 이미 끝나서 정리하는 중입니다",
     "frees_unknown": "언제 끝날지는 알 수 없습니다",
     "next": "대기열 {queue}의 맨 앞입니다",
