@@ -235,14 +235,14 @@ async def _add_endpoint(content: Content, member: Principal) -> None:
     async with context.db.transaction() as session:
         row = await session.get_one(EndpointRow, view.row.id)
         row.active_id = row.target_id
-    starting = endpoints.Deployment("starting", "digits/1", "vision", {"gpu": 8}, 2)
+    starting = endpoints.Deployment("starting", "digits/1", "vision", {"gpu": 4}, 2)
     await endpoints.deploy(context, member, "vision", starting)
 
 
 async def _add_foreign(content: Content, outsider: Principal) -> None:
     context = content.context
     job_id = await _run(content, outsider, "secret-job", "true", project="other",
-                        resources={"gpu": 99})  # fmt: skip
+                        resources={"gpu": 99}, wait_for_nodes=True)  # fmt: skip
     folder = await folders.create_folder(context, outsider, "secret", project="other")
     await models.create_model(context, outsider, "secret", project="other")
     dataset = await datasets.create_dataset(

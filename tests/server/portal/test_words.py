@@ -14,6 +14,7 @@ from madang.core.reasons import CLAUSES, ReasonCode, facts_of
 from madang.core.states import TaskState, WorkloadState
 from madang.schemas.endpoints import EndpointState
 from madang.schemas.nodes import NodeState
+from madang.schemas.reservations import WindowState
 from madang.server.portal.words import translate, translate_reason
 from madang.server.portal.words_ko import CLAUSES as CLAUSES_KO
 from madang.server.portal.words_ko import KOREAN, REASONS
@@ -28,7 +29,9 @@ PAGES = sorted(Path(madang.server.portal.__file__).parent.glob("*.py"))
 
 def sentences() -> set[str]:
     """The constant arguments of every `say("…")`, and the states, which are said as they are."""
-    said_as_they_are = (*WorkloadState, *TaskState, *EndpointState, *NodeState, *Role)
+    said_as_they_are = (
+        *WorkloadState, *TaskState, *EndpointState, *NodeState, *WindowState, *Role,
+    )  # fmt: skip
     found = {str(word) for word in said_as_they_are} | ACTIONS | RUN_STATES
     for path in PAGES:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -143,7 +143,7 @@ def plain_table(
     head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     body = "".join(
         "<tr"
-        + (f' data-href="{escape(hrefs[number])}"' if hrefs else "")
+        + (f' data-href="{escape(hrefs[number])}"' if hrefs and hrefs[number] else "")
         + ">"
         + "".join(
             f'<td data-title="{escape(title)}">{cell}</td>'

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from madang.core.errors import MadangError
-from madang.server.portal.components import html, problem_markup, with_attributes
+from madang.server.portal.components import html, problem_markup, sentence, with_attributes
 from madang.server.portal.session import PortalSession
 
 
@@ -56,6 +56,35 @@ def form_dialog(
         for box in inputs.values():
             box.on("keydown.enter", run)
         end_of_dialog(session, dialog, title, run)
+
+
+UNDO_S = 10.0
+"""How long undoing is offered."""
+
+
+def undoable(session: PortalSession, words: str, undo: Callable[[], Awaitable[None]]) -> None:
+    """Tells what was done, with the way back, for a while; a newer one takes its place."""
+    for one in session.undoing:
+        one.delete()
+    session.undoing.clear()
+    with ui.context.client.layout, ui.element("div").classes("m-toast") as toast:
+        session.undoing.append(with_attributes(toast, {"role": "status"}))
+        html(escape(words), tag="span")
+
+        async def run() -> None:
+            forget()
+            try:
+                await undo()
+            except MadangError as error:
+                ui.notify(sentence(str(error)), type="negative", multi_line=True)
+
+        def forget() -> None:
+            if toast in session.undoing:
+                session.undoing.remove(toast)
+                toast.delete()
+
+        button(session.say("Undo"), run)
+        ui.timer(UNDO_S, forget, once=True)
 
 
 def confirm_by_name(

@@ -23,8 +23,11 @@ SECTIONS = (
     ("/data", "Data", "M3.5 7V18.5h17V8.5h-8L10.5 6h-7z"),
     ("/models", "Models", "M12 3.5 20 8v8l-8 4.5L4 16V8zM4 8l8 4.5L20 8M12 12.5V20.5"),
     ("/endpoints", "Endpoints", "M4 12h5M15 12h5M9 8.5h6v7H9z"),
+    ("", "", ""),
+    ("/cluster", "Cluster", "M4 4.5h16v6H4zM4 13.5h16v6H4zM7.5 7.5h3M7.5 16.5h3"),
+    ("/queues", "Queues", "M5 5h14M5 5v14M5 12h9M5 19h5"),
 )
-"""Address, name, and the strokes of its picture on a grid of 24."""
+"""Address, name, and the strokes of its picture on a grid of 24; nothing: a line between them."""
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +38,11 @@ Build = Callable[[PortalSession], Awaitable[None]]
 
 HEAD = (
     '<link rel="stylesheet" href="/portal-static/theme.css">'
+    '<link rel="stylesheet" href="/portal-static/scheduling.css">'
     '<script src="/portal-static/theme.js"></script>'
     '<script defer src="/portal-static/portal.js"></script>'
     '<script defer src="/portal-static/files.js"></script>'
+    '<script defer src="/portal-static/scheduling.js"></script>'
 )
 
 
@@ -93,7 +98,9 @@ def _frame(session: PortalSession, section: str) -> Iterator[ui.html]:
 
 def _rail(session: PortalSession, section: str) -> str:
     links = "".join(
-        f'<a class="m-nav" href="{path}"{_current(path == section)}>'
+        '<hr class="m-space">'
+        if not path
+        else f'<a class="m-nav" href="{path}"{_current(path == section)}>'
         f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{picture}"/></svg>'
         f"<span>{escape(session.say(name))}</span></a>"
         for path, name, picture in SECTIONS

@@ -11,6 +11,7 @@ from nicegui import ui
 
 from madang.core.errors import MadangError
 from madang.core.permissions import Permission
+from madang.core.states import WorkloadState
 from madang.schemas.events import Event
 from madang.schemas.jobs import JobDetail, JobInput, MetricSeries, Task
 from madang.server.portal.components import (
@@ -29,6 +30,7 @@ from madang.server.portal.components import (
 )
 from madang.server.portal.dialogs import button
 from madang.server.portal.frame import header, page
+from madang.server.portal.job_wait import change_priority, move_job, wait_card
 from madang.server.portal.jobs import asks_for, state_line
 from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
@@ -72,7 +74,7 @@ async def job_page(session: PortalSession) -> None:
         before, fresh = detail, await session.client.jobs.get(job_id)
         detail = fresh
         state.set_content(state_line(session, fresh.job))
-        if fresh.job.state.ended and not before.job.state.ended:
+        if (fresh.job.state, fresh.job.priority) != (before.job.state, before.job.priority):
             actions.clear()
             with actions:
                 _actions(session, fresh)
@@ -116,6 +118,10 @@ def _actions(session: PortalSession, detail: JobDetail) -> None:
         except MadangError as error:
             ui.notify(sentence(str(error)), type="negative", multi_line=True)
 
+    if not detail.job.state.ended:
+        button(say("Priority"), lambda: change_priority(session, detail.job))
+    if detail.job.state == WorkloadState.PENDING:
+        button(say("Move"), lambda: move_job(session, detail.job))
     link_button(say("Change and run"), f"/new-job?from={quote(detail.job.id)}")
     button(say("Run again"), clone)
     if not detail.job.state.ended:
@@ -124,6 +130,8 @@ def _actions(session: PortalSession, detail: JobDetail) -> None:
 
 async def _overview(session: PortalSession, detail: JobDetail) -> None:
     say, job = session.say, detail.job
+    if job.state == WorkloadState.PENDING:
+        wait_card(session, await session.client.jobs.why(job.id))
     with ui.element("div").classes("m-card"):
         facts(
             [

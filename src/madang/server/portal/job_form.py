@@ -6,9 +6,12 @@ from html import escape
 
 from nicegui import ui
 
-from madang.core.errors import MadangError
+from madang.core.errors import InvalidInput, MadangError
 from madang.core.permissions import Permission
+from madang.core.priorities import PRIORITY_CLASSES
+from madang.schemas.job_waits import JobPreview
 from madang.server.portal.components import (
+    chip,
     command,
     command_markup,
     html,
@@ -21,6 +24,9 @@ from madang.server.portal.dialogs import button
 from madang.server.portal.frame import header, page
 from madang.server.portal.job_request import FIELDS, JobForm
 from madang.server.portal.session import PortalSession
+
+PREVIEW_S = 0.6
+"""From the last change to asking when it would start."""
 
 CHOICES = 200
 """How many environments and datasets the form offers; others can be typed."""
@@ -40,7 +46,12 @@ async def job_form_page(session: PortalSession) -> None:
         return
     form = await _initial(session)
     environments = await session.client.environments.list(limit=CHOICES)
-    options = {"environment": [entry.name for entry in environments.items]}
+    queues = [one async for one in session.client.queues.iterate() if one.leaf]
+    options = {
+        "environment": [entry.name for entry in environments.items],
+        "queue": [one.name for one in queues],
+        "priority": list(PRIORITY_CLASSES),
+    }
     inputs: dict[str, ui.input] = {}
     with ui.element("div").classes("m-two"):
         with ui.element("div").classes("m-card m-form"):
@@ -58,7 +69,9 @@ async def job_form_page(session: PortalSession) -> None:
             html(escape(say("The same in Python")), tag="b")
             call = command(form.python_call(), say("Copy"))
             problem = with_attributes(html(""), {"role": "alert"})
+            starts = with_attributes(html("").classes("m-starts"), {"role": "status"})
             start = button(say("Run"), lambda: run(), "primary")
+    preview = Preview(session, form, starts)
 
     def changed() -> None:
         for name, box in inputs.items():
@@ -67,6 +80,7 @@ async def job_form_page(session: PortalSession) -> None:
         line.set_content(command_markup(form.command_line(), say("Copy")))
         call.set_content(command_markup(form.python_call(), say("Copy")))
         session.keep(**form.changes())
+        preview.later()
 
     async def run() -> None:
         problem.set_content("")
@@ -80,6 +94,47 @@ async def job_form_page(session: PortalSession) -> None:
 
     for box in inputs.values():
         box.on_value_change(changed)
+    await preview.show()
+
+
+class Preview:
+    """Under the form: whether the job would start now, else when and why not before."""
+
+    def __init__(self, session: PortalSession, form: JobForm, place: ui.html) -> None:
+        self._session = session
+        self._form = form
+        self._place = place
+        self._due: ui.timer | None = None
+
+    def later(self) -> None:
+        """After the last of several changes."""
+        if self._due is not None:
+            self._due.cancel()
+        self._due = ui.timer(PREVIEW_S, self.show, once=True)
+
+    async def show(self) -> None:
+        try:
+            preview = await self._session.client.jobs.preview(self._form.to_request())
+        except InvalidInput as error:
+            # Which field is at fault is said when the job is run; here only what can't be.
+            told = error.field or ""
+            self._place.set_content("" if told == "command" else problem_markup(error))
+        except MadangError:
+            self._place.set_content("")
+        else:
+            self._place.set_content(preview_markup(self._session, preview))
+
+
+def preview_markup(session: PortalSession, preview: JobPreview) -> str:
+    say = session.say
+    if preview.starts_now:
+        return chip("ready", say("Starts now"))
+    reason = session.why(preview.reason) if preview.reason else ""
+    if preview.expected_start is not None:
+        title = say("Starts about {time}", time=session.clock(preview.expected_start))
+    else:
+        title = say("Would wait")
+    return f'{chip("pending", title)} <span class="m-muted">{escape(sentence(reason))}</span>'
 
 
 def _show_problem(error: MadangError, inputs: dict[str, ui.input], problem: ui.html) -> None:
@@ -117,4 +172,6 @@ def _labels(session: PortalSession) -> list[tuple[str, str, str]]:
         ("variables", say("Environment variables"), "EPOCHS=10"),
         ("retries", say("Tries again after a failure"), "0"),
         ("time_limit", say("Time limit in seconds"), "3600"),
+        ("queue", say("Queue (the project's default when empty)"), "default"),
+        ("priority", say("Priority (low, normal, high, urgent, or a number)"), "normal"),
     ]

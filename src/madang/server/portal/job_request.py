@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from madang.core.errors import InvalidInput
+from madang.core.priorities import parse_priority
 from madang.core.resources import Resources
 from madang.schemas.jobs import JobCreate, JobMount, ResourceRequest
 
@@ -31,6 +32,8 @@ class JobForm:
     variables: str = ""
     retries: str = "0"
     time_limit: str = ""
+    queue: str = ""
+    priority: str = ""
     base: JobCreate | None = field(default=None, repr=False)
 
     @classmethod
@@ -54,6 +57,8 @@ class JobForm:
             ),
             retries=str(request.retries),
             time_limit=f"{request.time_limit_s:g}" if request.time_limit_s else "",
+            queue=request.queue,
+            priority=str(request.priority) if request.priority else "",
             base=request,
         )
 
@@ -82,6 +87,8 @@ class JobForm:
             ),
             retries=_number("retries", self.retries or "0"),
             time_limit_s=_seconds(self.time_limit or "0"),
+            queue=self.queue.strip(),
+            priority=parse_priority(self.priority.strip() or 0),
         )
 
     def changes(self) -> dict[str, str | None]:
@@ -96,7 +103,8 @@ class JobForm:
         """The `madang job run` that does the same."""
         words = ["madang", "job", "run"]
         shown = self.changes()
-        for option in ("name", "environment", "cpu", "memory", "gpu", "replicas", "retries"):
+        for option in ("name", "environment", "cpu", "memory", "gpu", "replicas", "retries",
+                       "queue", "priority"):  # fmt: skip
             if value := (shown[option] or "").strip():
                 words += [f"--{option}", value]
         for option, text in (("mount", self.mounts), ("dataset", self.datasets),

@@ -13,10 +13,11 @@ from madang.core.states import WorkloadState
 from madang.schemas import Page
 from madang.schemas.jobs import Job
 from madang.server.portal.components import chip, link_button, moment, note
+from madang.server.portal.filters import Filter
 from madang.server.portal.frame import header, page, role_note
 from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
-from madang.server.portal.table import Column, Filter, ServerTable
+from madang.server.portal.table import Column, ServerTable
 
 COUNTED = 100
 """The state sentence counts up to here; more is "100 or more"."""

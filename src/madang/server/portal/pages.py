@@ -10,6 +10,7 @@ from nicegui import ui
 
 from madang.server.context import ServerContext
 from madang.server.portal import (
+    cluster,
     data,
     dataset,
     endpoint,
@@ -21,9 +22,14 @@ from madang.server.portal import (
     jobs,
     login,
     models,
+    queue,
+    queues,
 )
 
-PAGES = (home, jobs, job_form, job, data, folder, dataset, models, endpoints, endpoint)
+PAGES = (
+    home, jobs, job_form, job, data, folder, dataset, models, endpoints, endpoint, cluster, queues,
+    queue,
+)  # fmt: skip
 """Modules whose import registers their pages."""
 
 

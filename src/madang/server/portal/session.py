@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, replace
-from urllib.parse import quote, urlencode
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
+from urllib.parse import quote, unquote, urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
 from fastapi import Request
@@ -25,6 +27,11 @@ from madang.server.settings import portal_url
 SESSION_COOKIE = "madang_session"
 PROJECT_COOKIE = "madang_project"
 LANGUAGE_COOKIE = "madang_language"
+ZONE_COOKIE = "madang_zone"
+
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class CookieTransport(httpx.AsyncBaseTransport):
@@ -54,14 +61,27 @@ class PortalSession:
 
     context: ServerContext
     client: AsyncClient
+    transport: httpx.AsyncBaseTransport
     login: LoginSession
     own_project: OwnProject | None
     language: str
     path: str
     query: dict[str, str]
     path_values: dict[str, str]
+    zone: tzinfo = UTC
     seen: asyncio.Event | None = None
     """Set while the page can be seen, once something on it is live (live.py)."""
+    undoing: list[ui.element] = field(default_factory=list)
+    """What offers to undo something at present (dialogs.py)."""
+    _everywhere: AsyncClient | None = None
+
+    @property
+    def everywhere(self) -> AsyncClient:
+        """The client for what is not of one project: calls that name none mean all she sees."""
+        if self._everywhere is None:
+            config = replace(self.client.transport.config, project="")
+            self._everywhere = AsyncClient.from_config(config, self.transport)
+        return self._everywhere
 
     @property
     def project(self) -> str:
@@ -81,9 +101,34 @@ class PortalSession:
         """The sentence in her language, with its facts filled in."""
         return translate(self.language, sentence).format(**facts)
 
+    def now(self) -> datetime:
+        """The present in her zone."""
+        return self.context.clock.now().astimezone(self.zone)
+
+    def clock(self, when: datetime) -> str:
+        """A moment as she would say it: `14:20`, on another day `Mon 23 Nov, 14:20`."""
+        local = when.astimezone(self.zone)
+        time = self.clock_time(when)
+        return time if local.date() == self.now().date() else f"{self.day(local)}, {time}"
+
+    def clock_time(self, when: datetime) -> str:
+        return f"{when.astimezone(self.zone):%H:%M}"
+
+    def day(self, when: datetime) -> str:
+        """`Mon 23 Nov`, or `11월 23일 (월)`; of a moment in any zone, the day there."""
+        if self.language == "ko":
+            return f"{when.month}월 {when.day}일 ({'월화수목금토일'[when.weekday()]})"
+        return f"{WEEKDAYS[when.weekday()]} {when.day} {MONTHS[when.month - 1]}"
+
     def why(self, reason: Why) -> str:
         """Why something waits or has ended, in her language."""
-        return translate_reason(self.language, reason.code, reason.message, reason.facts)
+        return translate_reason(
+            self.language,
+            reason.code,
+            reason.message,
+            reason.facts,
+            when=lambda at: self.clock(datetime.fromisoformat(at)),
+        )
 
     def link(self, **changes: str | None) -> str:
         """This page's address with some of its query changed (None takes one away)."""
@@ -92,7 +137,8 @@ class PortalSession:
 
     def keep(self, **changes: str | None) -> None:
         """Write changes of the query into the address, without loading the page again."""
-        address = json.dumps(self.link(**changes))
+        self.query = {key: value for key, value in (self.query | changes).items() if value}
+        address = json.dumps(self.link())
         ui.run_javascript(f"history.replaceState(null, '', {address})")
 
 
@@ -122,12 +168,14 @@ async def open_session(request: Request) -> PortalSession | RedirectResponse:
     return PortalSession(
         context=context,
         client=client,
+        transport=transport,
         login=login,
         own_project=own_project,
         language=language_of(request),
         path=request.url.path,
         query=dict(request.query_params),
         path_values={key: str(value) for key, value in request.path_params.items()},
+        zone=zone_of(request),
     )
 
 
@@ -146,3 +194,11 @@ def language_of(request: Request) -> str:
     if chosen in ("en", "ko"):
         return chosen
     return "ko" if request.headers.get("accept-language", "").startswith("ko") else "en"
+
+
+def zone_of(request: Request) -> tzinfo:
+    """The zone that her browser told (theme.js), else UTC."""
+    try:
+        return ZoneInfo(unquote(request.cookies.get(ZONE_COOKIE, "UTC")))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC

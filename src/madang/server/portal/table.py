@@ -24,6 +24,7 @@ from madang.server.portal.components import (
     with_attributes,
 )
 from madang.server.portal.dialogs import button
+from madang.server.portal.filters import Filter, FilterBar
 from madang.server.portal.frame import problem_panel
 from madang.server.portal.session import PortalSession
 
@@ -38,15 +39,6 @@ class Column(Generic[Row]):
     cell: Callable[[Row], str]
     text: Callable[[Row], object]
     numeric: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A filter above the table, kept in the address as `name`. Without `options` it is text."""
-
-    name: str
-    label: str
-    options: tuple[tuple[str, str], ...] = ()
 
 
 Fetch = Callable[..., Awaitable[Page[Row]]]
@@ -78,13 +70,9 @@ class ServerTable(Generic[Row]):
         self._href = href
         self._empty = empty
         self._filters = filters
+        self._chosen: dict[str, str] = {}
         self._bulk = bulk
         self._page_size = page_size
-        self._chosen = {
-            entry.name: session.query[entry.name]
-            for entry in filters
-            if entry.name in session.query
-        }
         cursor = session.query.get("cursor")
         self._cursors: list[str | None] = [None, cursor] if cursor else [None]
 
@@ -92,8 +80,8 @@ class ServerTable(Generic[Row]):
         """Draw the filters and the first page."""
         if self._filters or self._bulk:
             with ui.element("div").classes("m-bar"):
-                for entry in self._filters:
-                    self._build_filter(entry)
+                bar = FilterBar(self._session, self._filters, self._filtered)
+                self._chosen = bar.chosen
                 ui.element("span").classes("grow")
                 for label, action in self._bulk:
                     self._build_bulk(label, action)
@@ -164,7 +152,8 @@ class ServerTable(Generic[Row]):
     def _draw_pager(self, page: Page[Row]) -> None:
         async def turn(cursors: list[str | None]) -> None:
             self._cursors = cursors
-            await self._changed()
+            self._session.keep(cursor=cursors[-1])
+            await self.refresh()
 
         with ui.element("div").classes("m-pager"):
             every_row = self._session.say("All rows that the filters let through")
@@ -175,39 +164,9 @@ class ServerTable(Generic[Row]):
             if page.next_cursor is not None:
                 button(self._session.say("Next"), lambda: turn([*self._cursors, page.next_cursor]))
 
-    def _build_filter(self, entry: Filter) -> None:
-        async def choose(change: events.GenericEventArguments) -> None:
-            value = str(change.args or "").strip()
-            self._chosen.pop(entry.name, None)
-            if value:
-                self._chosen[entry.name] = value
-            self._cursors = [None]
-            await self._changed()
-
-        current = self._chosen.get(entry.name, "")
-        read = "(event) => emit(event.target.value)"
-        if entry.options:
-            select = with_attributes(
-                ui.element("select").classes("m-select"), {"aria-label": entry.label}
-            )
-            select.on("change", choose, js_handler=read)
-            with select:
-                for value, label in (("", entry.label), *entry.options):
-                    option = with_attributes(html(escape(label), tag="option"), {"value": value})
-                    if value == current:
-                        option.props("selected")
-            return
-        box = with_attributes(
-            ui.element("input").classes("m-input"),
-            {
-                "type": "search",
-                "placeholder": entry.label,
-                "aria-label": entry.label,
-                "value": current,
-                "data-search": "",
-            },
-        )
-        box.on("input", choose, throttle=0.25, leading_events=False, js_handler=read)
+    async def _filtered(self) -> None:
+        self._cursors = [None]
+        await self.refresh()
 
     def _build_bulk(self, label: str, action: BulkAction) -> None:
         async def run(event: events.GenericEventArguments) -> None:
@@ -226,12 +185,6 @@ class ServerTable(Generic[Row]):
         made.on("click", run, js_handler="() => emit(madang.picked())")
         with made:
             html(escape(label), tag="span")
-
-    async def _changed(self) -> None:
-        cursor = self._cursors[-1]
-        query = {entry.name: self._chosen.get(entry.name) for entry in self._filters}
-        self._session.keep(**query, cursor=cursor)
-        await self.refresh()
 
     async def _export(self) -> None:
         """All rows that the filters let through, as CSV."""

@@ -1,4 +1,5 @@
-// Before anything is drawn: the chosen theme, else the system's; the language of the page.
+// Before anything is drawn: the chosen theme, else the system's; the language of the page; and the
+// zone that the visitor's times are told in.
 "use strict";
 const madangTheme = (() => {
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -22,5 +23,7 @@ const madangTheme = (() => {
     if (language) document.documentElement.lang = language;
   });
   apply();
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  document.cookie = `madang_zone=${encodeURIComponent(zone)};path=/;max-age=31536000;samesite=lax`;
   return { toggle };
 })();
