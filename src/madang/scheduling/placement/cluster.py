@@ -29,6 +29,7 @@ from madang.scheduling.placement.rules import (
 )
 from madang.scheduling.placement.space import Space
 from madang.scheduling.placement.types import Types
+from madang.scheduling.topology import best_set
 
 _Replica = tuple[str, tuple[DeviceHold, ...]]
 
@@ -201,17 +202,28 @@ class Cluster:
         return int(self.most_by_row(need, where, empty=empty).sum())
 
     def most_by_row(
-        self, need: Resources, where: Where = ANYWHERE, *, empty: bool, closed: bool = False
+        self,
+        need: Resources,
+        where: Where = ANYWHERE,
+        *,
+        empty: bool,
+        closed: bool = False,
+        within: Collection[str] | None = None,
     ) -> Integers:
         """The same for each row of `free()`; `closed`: closed nodes count too."""
         space = self._emptied() if empty else self._space
         most = space.most(self._ask(need))
         if where.apart == "node":
             most = np.minimum(most, 1)
-        suits = self._suiting(where)
-        if suits is not None:
-            most = np.where(suits, most, 0)
+        allowed = self._suiting(where) if within is None else self._among(where, within)
+        if allowed is not None:
+            most = np.where(allowed, most, 0)
         return most if closed else np.where(space.open, most, 0)
+
+    def sums_by_rack(self, amounts: Integers) -> Integers:
+        """Sums of what was said by row, by number of rack."""
+        racks = self._nodes.racks
+        return np.bincount(racks, amounts[: len(racks)]).astype(np.int64)
 
     def emptied(self) -> Cluster:
         """A copy on which nothing runs."""
@@ -316,14 +328,16 @@ class Cluster:
         return mask
 
     def _allowed(self, ask: Ask, where: Where, within: Collection[str] | None) -> Flags | None:
-        allowed = self._suiting(where)
-        if within is not None:
-            among = self._padded(self._nodes.among(within))
-            allowed = among if allowed is None else allowed & among
+        allowed = self._suiting(where) if within is None else self._among(where, within)
         for name, amount in ask.need.counted:
             enough = self._space.amount(name) >= amount
             allowed = enough if allowed is None else allowed & enough
         return allowed
+
+    def _among(self, where: Where, within: Collection[str]) -> Flags:
+        among = self._padded(self._nodes.among(within))
+        suiting = self._suiting(where)
+        return among if suiting is None else among & suiting
 
     def _padded(self, flags: Flags) -> Flags:
         padded = np.zeros(len(self._space), np.bool_)
@@ -340,5 +354,6 @@ class Cluster:
         if ask.share:
             return node.id, ask.holds(type_number, [column])
         fits = ask.suits[type_number] & (self._space.device_milli[row] == MILLI)
-        columns = np.flatnonzero(fits)[: ask.whole]
-        return node.id, ask.holds(type_number, columns.tolist())
+        devices = self._nodes.types[type_number].devices
+        free = tuple(np.flatnonzero(fits).tolist())
+        return node.id, ask.holds(type_number, best_set(devices, free, ask.whole))
