@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from madang.core.states import WorkloadKind, WorkloadState
-from madang.scheduling import Start
 from madang.server.cluster import controller as cluster
 from madang.server.cluster import nodes
 from madang.server.cluster.tables import NodeRow
-from madang.server.workloads import service
+from madang.server.workloads import controller, service
 from madang.server.workloads.spec import RetryPolicy
-from madang.server.workloads.starts import carry_out
 from madang.server.workloads.tables import AllocationRow, TaskRow, TaskSpecRow, WorkloadRow
-from madang.server.workloads.view import ClusterView
+from madang.server.workloads.view import TOPICS, ClusterView
 from tests.conftest import make_context, make_people
 from tests.server.workloads.platform import Platform
 
@@ -45,9 +43,7 @@ class History:
         self.context = platform.context
         self.chance = chance
         self.view = ClusterView(self.context)
-        self.changes = stack.enter_context(
-            self.context.bus.subscribe("workload:", "node:", "environment:")
-        )
+        self.changes = stack.enter_context(self.context.bus.subscribe(*TOPICS))
         self.submitted: list[str] = []
         self.story: list[str] = []
 
@@ -79,11 +75,10 @@ class History:
 
     async def schedule(self) -> None:
         await self.view.refresh(await self.changes.wait(0))
-        starts = [action for action in await self.view.plan() if isinstance(action, Start)]
+        actions = await self.view.plan()
         if self.chance.random() < 0.1 and self.submitted:  # it changes its mind meanwhile
             await service.cancel(self.context, "member", self.chance.choice(self.submitted))
-        await carry_out(self.context, starts)
-        await self.view.reread({start.request.owner for start in starts})
+        await controller.act(self.context, self.view, actions)
 
     async def sync(self) -> None:
         await self.chance.choice(list(self.platform.agents.values())).step()

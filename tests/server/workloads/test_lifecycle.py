@@ -76,7 +76,7 @@ async def test_a_reason_is_written_for_what_waits(people: People) -> None:
         row = await platform.until(waiting, lambda row: row.reason is not None)
         assert row.reason is not None
         assert row.reason["code"] == ReasonCode.RESOURCES
-        large = await platform.submit("true", resources=["cpu=99"])
+        large = await platform.submit("true", resources=["cpu=99"], wait_for_nodes=True)
         row = await platform.until(large, lambda row: row.reason is not None)
         assert row.reason is not None
         assert row.reason["code"] == ReasonCode.TOO_LARGE

@@ -93,7 +93,7 @@ async def test_leaving_a_stream_leaves_nothing_behind(sqlite_people: People) -> 
 
 async def test_parts_through_the_api(sqlite_people: People) -> None:
     async with with_logs(sqlite_people) as (platform, server):
-        waiting = await platform.submit("wait", resources=["cpu=99"])
+        waiting = await platform.submit("wait", resources=["cpu=99"], wait_for_nodes=True)
         job = await platform.submit("wait")
         await platform.until_state(job, WorkloadState.RUNNING)
         [task] = await platform.tasks(job)

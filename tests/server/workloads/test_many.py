@@ -129,6 +129,7 @@ async def _fill(people: People, count: int) -> None:
                 "replicas": {},
                 "inputs": {},
                 "labels": {},
+                "work": {},
                 "ended_at": start if states[number % 100] in ("succeeded", "failed") else None,
             }
             for number in range(count)

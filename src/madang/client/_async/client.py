@@ -16,6 +16,7 @@ from madang.client.config import ClientConfig, load_config
 
 if TYPE_CHECKING:
     from madang.client._async.auth import AsyncAuth
+    from madang.client._async.cluster import AsyncCluster
     from madang.client._async.datasets import AsyncDatasets
     from madang.client._async.endpoints import AsyncEndpoints
     from madang.client._async.environments import AsyncEnvironments
@@ -72,6 +73,12 @@ class AsyncClient:
         from madang.client._async.auth import AsyncAuth
 
         return AsyncAuth(self.transport)
+
+    @cached_property
+    def cluster(self) -> AsyncCluster:
+        from madang.client._async.cluster import AsyncCluster
+
+        return AsyncCluster(self.transport)
 
     @cached_property
     def datasets(self) -> AsyncDatasets:

@@ -1,4 +1,4 @@
-"""The cluster as the scheduler sees it."""
+"""The scheduler: its policy, and what was."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any
 from madang.client._async._base import AsyncResource
 from madang.schemas import Page
 from madang.schemas.scheduling import (
-    ClusterNode,
-    ClusterSummary,
     PastWork,
     PolicySet,
     SchedulingHistory,
@@ -20,24 +18,7 @@ from madang.schemas.scheduling import (
 
 
 class AsyncScheduling(AsyncResource):
-    """`client.scheduling`: who holds what, the policy, and what was."""
-
-    async def cluster(
-        self,
-        *,
-        pool: str | None = None,
-        state: str | None = None,
-        name: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[ClusterNode]:
-        """One page of the nodes with every device and its holders, by name."""
-        params = {"pool": pool, "state": state, "name": name, "limit": limit, "cursor": cursor}
-        return await self._transport.call(Page[ClusterNode], "GET", "cluster", params=params)
-
-    async def summary(self) -> ClusterSummary:
-        """The cluster in a few numbers."""
-        return await self._transport.call(ClusterSummary, "GET", "cluster/summary")
+    """`client.scheduling`: how it decides, and its history."""
 
     async def policy(self) -> SchedulingPolicy:
         """How the scheduler decides."""

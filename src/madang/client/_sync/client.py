@@ -17,6 +17,7 @@ from madang.client.config import ClientConfig, load_config
 
 if TYPE_CHECKING:
     from madang.client._sync.auth import Auth
+    from madang.client._sync.cluster import Cluster
     from madang.client._sync.datasets import Datasets
     from madang.client._sync.endpoints import Endpoints
     from madang.client._sync.environments import Environments
@@ -73,6 +74,12 @@ class Client:
         from madang.client._sync.auth import Auth
 
         return Auth(self.transport)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        from madang.client._sync.cluster import Cluster
+
+        return Cluster(self.transport)
 
     @cached_property
     def datasets(self) -> Datasets:

@@ -1,5 +1,5 @@
 # Generated from ../_async by scripts/generate_sync_client: change it there.
-"""The cluster as the scheduler sees it."""
+"""The scheduler: its policy, and what was."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any
 from madang.client._sync._base import Resource
 from madang.schemas import Page
 from madang.schemas.scheduling import (
-    ClusterNode,
-    ClusterSummary,
     PastWork,
     PolicySet,
     SchedulingHistory,
@@ -21,24 +19,7 @@ from madang.schemas.scheduling import (
 
 
 class Scheduling(Resource):
-    """`client.scheduling`: who holds what, the policy, and what was."""
-
-    def cluster(
-        self,
-        *,
-        pool: str | None = None,
-        state: str | None = None,
-        name: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[ClusterNode]:
-        """One page of the nodes with every device and its holders, by name."""
-        params = {"pool": pool, "state": state, "name": name, "limit": limit, "cursor": cursor}
-        return self._transport.call(Page[ClusterNode], "GET", "cluster", params=params)
-
-    def summary(self) -> ClusterSummary:
-        """The cluster in a few numbers."""
-        return self._transport.call(ClusterSummary, "GET", "cluster/summary")
+    """`client.scheduling`: how it decides, and its history."""
 
     def policy(self) -> SchedulingPolicy:
         """How the scheduler decides."""

@@ -16,6 +16,7 @@ from madang.server.api.job_views import event_of
 from madang.server.api.sse import Message, event_stream
 from madang.server.context import ServerContext
 from madang.server.workloads import events
+from madang.server.workloads.reason_names import names_in_events
 from madang.server.workloads.service import project_names
 from madang.server.workloads.tables import EventRow
 
@@ -45,7 +46,8 @@ async def list_events(
         cursor=paging.cursor,
     )
     names = await project_names(context, {row.project_id for row in rows if row.project_id})
-    return page_of(rows, paging, lambda row: event_of(row, names))
+    jobs = await names_in_events(context, actor, rows)
+    return page_of(rows, paging, lambda row: event_of(row, names, jobs))
 
 
 @router.get("/stream", response_model=None, dependencies=[permit(Permission.EVENTS_READ)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from madang.core.reasons import Reason
 from madang.core.resources import MILLI
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
 from madang.schemas.events import Event
@@ -13,11 +14,15 @@ from madang.server.workloads.jobs import Names
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import EventRow, TaskRow, WorkloadRow
 
+NOBODYS: Mapping[str, str] = {}
 
-def why_of(reason: Mapping[str, Any] | None) -> Why | None:
+
+def why_of(reason: Mapping[str, Any] | None, jobs: Mapping[str, str] = NOBODYS) -> Why | None:
+    """`jobs`: the names of those that the reader may see; others are "another job"."""
     if reason is None:
         return None
-    return Why(reason["code"], reason["message"], dict(reason["facts"]))
+    shown = Reason.from_json(dict(reason)).seen_by(jobs.get)
+    return Why(str(shown.code), str(shown), shown.facts)
 
 
 def job_of(row: WorkloadRow, names: Names) -> Job:
@@ -32,7 +37,7 @@ def job_of(row: WorkloadRow, names: Names) -> Job:
         user=names.users[row.user_id],
         queue=names.queues[row.queue_id],
         state=WorkloadState(row.state),
-        reason=why_of(row.reason),
+        reason=why_of(row.reason, names.jobs),
         attempt=row.attempt,
         priority=row.priority,
         replicas=role.replicas_min,
@@ -50,7 +55,9 @@ def job_of(row: WorkloadRow, names: Names) -> Job:
     )
 
 
-def task_of(row: TaskRow, node: str, devices: list[dict[str, Any]]) -> Task:
+def task_of(
+    row: TaskRow, node: str, devices: list[dict[str, Any]], jobs: Mapping[str, str] = NOBODYS
+) -> Task:
     return Task(
         id=row.id,
         attempt=row.attempt,
@@ -58,7 +65,7 @@ def task_of(row: TaskRow, node: str, devices: list[dict[str, Any]]) -> Task:
         replica=row.replica,
         rank=row.rank,
         state=TaskState(row.state),
-        reason=why_of(row.reason),
+        reason=why_of(row.reason, jobs),
         node=node,
         devices=[
             Device(
@@ -80,7 +87,9 @@ def task_of(row: TaskRow, node: str, devices: list[dict[str, Any]]) -> Task:
     )
 
 
-def event_of(row: EventRow, projects: Mapping[str, str]) -> Event:
+def event_of(
+    row: EventRow, projects: Mapping[str, str], jobs: Mapping[str, str] = NOBODYS
+) -> Event:
     return Event(
         id=row.id,
         at=row.at,
@@ -91,5 +100,5 @@ def event_of(row: EventRow, projects: Mapping[str, str]) -> Event:
         workload_id=row.workload_id,
         old=row.old,
         new=row.new,
-        reason=why_of(row.reason),
+        reason=why_of(row.reason, jobs),
     )

@@ -13,6 +13,7 @@ from madang.schemas.jobs import Job
 from madang.server.api.deps import Actor, Context, permit
 from madang.server.api.job_views import job_of, why_of
 from madang.server.context import ServerContext
+from madang.server.identity.principal import Principal
 from madang.server.workloads import job_waits, jobs
 from madang.server.workloads.tables import WorkloadRow
 
@@ -28,13 +29,14 @@ async def explain_job(
     """Why a job waits, with the arithmetic for each group of nodes; how it stands otherwise."""
     why = await job_waits.why_job(context, actor, job, project=project)
     role = why.spec.roles[0]
-    sentence = str(why.reason) if why.reason else why.row.state
+    shown = why_of(why.reason.to_json(), why.jobs) if why.reason else None
+    sentence = shown.message if shown else why.row.state
     return JobWhy(
         id=why.row.id,
         name=why.row.name,
         state=WorkloadState(why.row.state),
         queue=why.names.queues[why.row.queue_id],
-        reason=why_of(why.reason.to_json()) if why.reason else None,
+        reason=shown,
         sentence=sentence,
         expected_start=why.expected_start,
         position=why.position,
@@ -51,7 +53,7 @@ async def move_job(
 ) -> Job:
     """Have a job wait in another queue of its project or of the platform."""
     row = await job_waits.move_job(context, actor, job, body.queue, project=project)
-    return await _shown(context, row)
+    return await _shown(context, actor, row)
 
 
 @router.post("/{job}/priority", dependencies=[permit(Permission.JOBS_WRITE)])
@@ -60,9 +62,9 @@ async def set_priority(
 ) -> Job:
     """Change a job's priority."""
     row = await job_waits.set_priority(context, actor, job, body.priority, project=project)
-    return await _shown(context, row)
+    return await _shown(context, actor, row)
 
 
-async def _shown(context: ServerContext, row: WorkloadRow) -> Job:
+async def _shown(context: ServerContext, actor: Principal, row: WorkloadRow) -> Job:
     async with context.db.read() as session:
-        return job_of(row, await jobs.names_of(session, [row]))
+        return job_of(row, await jobs.names_of(session, actor, [row]))

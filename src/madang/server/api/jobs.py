@@ -28,7 +28,9 @@ from madang.server.api.deps import Actor, Context, PagingQuery, page_of, permit
 from madang.server.api.job_views import event_of, job_of, task_of, why_of
 from madang.server.api.sse import Message, event_stream
 from madang.server.context import ServerContext
+from madang.server.identity.principal import Principal
 from madang.server.workloads import code, details, events, jobs, logs, reports
+from madang.server.workloads.reason_names import names_in_events
 from madang.server.workloads.tables import WorkloadRow
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -41,9 +43,9 @@ OffsetQuery = Annotated[int, Query(description="Byte to begin at; negative: befo
 _LOG_BYTES = 1 << 20
 
 
-async def _shown(context: ServerContext, row: WorkloadRow) -> Job:
+async def _shown(context: ServerContext, actor: Principal, row: WorkloadRow) -> Job:
     async with context.db.read() as session:
-        return job_of(row, await jobs.names_of(session, [row]))
+        return job_of(row, await jobs.names_of(session, actor, [row]))
 
 
 @router.get("", dependencies=[permit(Permission.JOBS_READ)])
@@ -77,7 +79,7 @@ async def list_jobs(
 @router.post("", status_code=201, dependencies=[permit(Permission.JOBS_WRITE)])
 async def create_job(body: JobCreate, context: Context, actor: Actor) -> Job:
     """Run something: it is queued, and starts when there is room."""
-    return await _shown(context, await jobs.create_job(context, actor, body))
+    return await _shown(context, actor, await jobs.create_job(context, actor, body))
 
 
 @router.get("/{job}", dependencies=[permit(Permission.JOBS_READ)])
@@ -88,7 +90,7 @@ async def get_job(
     found = await details.get_detail(context, actor, job, project=project)
     return JobDetail(
         job=job_of(found.row, found.names),
-        tasks=[task_of(task, found.nodes[task.node_id], found.devices[task.id])
+        tasks=[task_of(task, found.nodes[task.node_id], found.devices[task.id], found.names.jobs)
                for task in found.tasks],
         inputs=[JobInput(item.kind, item.input_id, item.ref) for item in found.inputs],
         request=jobs.to_request(found.spec, found.names.projects[found.row.project_id]),
@@ -100,13 +102,16 @@ async def cancel_job(
     job: str, context: Context, actor: Actor, project: ProjectQuery = None
 ) -> Job:
     """Stop a job: SIGTERM, then SIGKILL after its grace. Safe to repeat."""
-    return await _shown(context, await jobs.cancel_job(context, actor, job, project=project))
+    return await _shown(
+        context, actor, await jobs.cancel_job(context, actor, job, project=project)
+    )
 
 
 @router.post("/{job}/clone", status_code=201, dependencies=[permit(Permission.JOBS_WRITE)])
 async def clone_job(job: str, context: Context, actor: Actor, project: ProjectQuery = None) -> Job:
     """Run the same again, as a job of yours."""
-    return await _shown(context, await jobs.clone_job(context, actor, job, project=project))
+    row = await jobs.clone_job(context, actor, job, project=project)
+    return await _shown(context, actor, row)
 
 
 @router.get("/{job}/events", dependencies=[permit(Permission.JOBS_READ)])
@@ -118,7 +123,8 @@ async def list_job_events(
     rows = await events.list_events(
         context, actor, workload_id=row.id, limit=paging.limit, cursor=paging.cursor
     )
-    return page_of(rows, paging, lambda event: event_of(event, names.projects))
+    jobs_named = await names_in_events(context, actor, rows)
+    return page_of(rows, paging, lambda event: event_of(event, names.projects, jobs_named))
 
 
 @router.get("/{job}/metrics", dependencies=[permit(Permission.JOBS_READ)])

@@ -87,7 +87,7 @@ async def explain_queue(
     found = await queue_explain.explain_queue(context, actor, project, queue, limit=limit)
     rows = [row for _, row in found.waiting]
     async with context.db.read() as session:
-        names = await jobs.names_of(session, rows)
+        names = await jobs.names_of(session, actor, rows)
     return QueueExplanation(
         queue=(await _shown(context, actor, [found.use]))[0],
         sentences=found.sentences,
@@ -157,6 +157,6 @@ def _waiting(position: int, row: WorkloadRow, names: jobs.Names, actor: Principa
         user=names.users[row.user_id],
         priority=row.priority,
         submitted_at=row.created_at,
-        reason=why_of(row.reason) if shown else None,
+        reason=why_of(row.reason, names.jobs) if shown else None,
         expected_start=row.expected_start,
     )

@@ -18,7 +18,14 @@ STABLE_S = 60.0
 """A replica that ran for so long is taken to have been well: its failures are counted anew."""
 
 _LOST = frozenset({ReasonCode.NODE_LOST, ReasonCode.SUPERVISOR_LOST})
-_PLATFORMS_DOING = frozenset({ReasonCode.NODE_DRAINED, ReasonCode.PREEMPTED})
+_PLATFORMS_DOING = frozenset(
+    {
+        ReasonCode.NODE_DRAINED,
+        ReasonCode.PREEMPTED,
+        ReasonCode.RESIZED,
+        ReasonCode.MIGRATED,
+    }
+)
 """Ended for the platform's own sake: started again at once, and not counted as a retry."""
 _EXITED = frozenset({ReasonCode.EXIT_CODE, ReasonCode.SIGNAL})
 _WISHES = frozenset({ReasonCode.CANCELLED, ReasonCode.SHUTDOWN, ReasonCode.SCALED_DOWN})

@@ -46,6 +46,7 @@ async def get_detail(
     """By id, or the newest of that name. Raises NotFound."""
     async with context.db.read() as session:
         row = await _find(session, principal, job, project)
+        newest = _newest_reason(context, row)
         tasks = await service.tasks_of(session, row.id)
         nodes = await session.execute(
             select(NodeRow.id, NodeRow.name).where(
@@ -65,13 +66,15 @@ async def get_detail(
         detail = Detail(
             row=row,
             spec=WorkloadSpec.from_json(row.spec),
-            names=await names_of(session, [row]),
+            names=await names_of(
+                session, principal, [row], [newest, *(task.reason for task in tasks)]
+            ),
             tasks=tasks,
             nodes={node_id: name for node_id, name in nodes},
             devices=devices,
             inputs=list(inputs),
         )
-    _explain(context, row)
+    row.reason = newest  # only now: the session would write it
     return detail
 
 
@@ -81,7 +84,7 @@ async def find_job(
     """By id, or the newest of that name. Raises NotFound."""
     async with context.db.read() as session:
         row = await _find(session, principal, job, project)
-        return row, await names_of(session, [row])
+        return row, await names_of(session, principal, [row])
 
 
 async def find_task(
@@ -109,9 +112,10 @@ async def _find(
     )
 
 
-def _explain(context: ServerContext, row: WorkloadRow) -> None:
+def _newest_reason(context: ServerContext, row: WorkloadRow) -> dict[str, Any] | None:
     """Far back in the line a reason is worked out when it is asked for."""
     if row.state == WorkloadState.PENDING and row.stop is None:
         wait = explain(context, row.id)
         if wait is not None:
-            row.reason = wait.reason.to_json()
+            return wait.reason.to_json()
+    return row.reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +13,6 @@ from madang.core.permissions import Permission
 from madang.core.priorities import parse_priority
 from madang.core.reasons import Reason
 from madang.core.states import WorkloadState
-from madang.scheduling import Wait
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads import controller, service
@@ -21,8 +20,10 @@ from madang.server.workloads.history import announce_workload, lock_workload, re
 from madang.server.workloads.jobs import Names, names_of, project_id_of
 from madang.server.workloads.queue_explain import place_in_line
 from madang.server.workloads.queues import resolve_queue
+from madang.server.workloads.reason_names import names_in_reasons
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import AllocationRow, WorkloadRow
+from madang.server.workloads.waits import start_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Why:
     expected_start: datetime | None
     position: int | None
     queued: int
+    jobs: dict[str, str]
+    """Names of the jobs in the reason, of those that she sees."""
 
 
 async def why_job(
@@ -44,19 +47,24 @@ async def why_job(
     """Why a job waits, as of now. Raises NotFound."""
     async with context.db.read() as session:
         row = await _find(session, principal, Permission.JOBS_READ, job, project)
-        names = await names_of(session, [row])
+        names = await names_of(session, principal, [row])
         waits = row.state == WorkloadState.PENDING and row.stop is None
         position, queued = await place_in_line(session, row) if waits else (None, 0)
     wait = controller.explain(context, row.id) if waits else None
     reason = Reason.from_json(row.reason) if row.reason else None
+    if wait is not None:
+        reason = wait.reason
+    async with context.db.read() as session:
+        jobs = await names_in_reasons(session, principal, [reason.to_json() if reason else None])
     return Why(
         row=row,
         spec=WorkloadSpec.from_json(row.spec),
         names=names,
-        reason=wait.reason if wait else reason,
+        reason=reason,
         expected_start=start_of(wait) if wait else row.expected_start if waits else None,
         position=position,
         queued=queued,
+        jobs=jobs,
     )
 
 
@@ -101,12 +109,6 @@ async def set_priority(
             row.priority = number
             _record(context, session, principal, row, "priority", str(number))
         return row
-
-
-def start_of(wait: Wait) -> datetime | None:
-    """When the planner expects a start."""
-    at = getattr(wait, "expected_start", None)
-    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 async def _find(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +23,7 @@ from madang.server.identity.projects import resolve_project
 from madang.server.identity.tables import ProjectRow, UserRow
 from madang.server.workloads import service
 from madang.server.workloads.listing import Filters, list_workloads
+from madang.server.workloads.reason_names import names_in_reasons
 from madang.server.workloads.spec import (
     MAX_REPLICAS,
     MountSpec,
@@ -38,11 +39,12 @@ _INTERPRETERS = re.compile(r"(python[0-9.]*|bash|sh|torchrun|accelerate|env|uv|r
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Ids → names, of what rows refer to."""
+    """Ids → names, of what rows refer to; `jobs`: those in their reasons that may be seen."""
 
     projects: dict[str, str]
     users: dict[str, str]
     queues: dict[str, str]
+    jobs: dict[str, str]
 
 
 async def create_job(
@@ -135,11 +137,16 @@ async def list_jobs(
             name=name or "",
         )
         rows = await list_workloads(session, filters, limit=limit, cursor=cursor)
-        return rows, await names_of(session, rows)
+        return rows, await names_of(session, principal, rows)
 
 
-async def names_of(session: AsyncSession, rows: Sequence[WorkloadRow]) -> Names:
-    """The names that lists show instead of ids."""
+async def names_of(
+    session: AsyncSession,
+    principal: Principal,
+    rows: Sequence[WorkloadRow],
+    reasons: Sequence[Mapping[str, Any] | None] = (),
+) -> Names:
+    """The names that lists show instead of ids; `reasons`: others that are shown with the rows."""
     projects = await session.execute(
         select(ProjectRow.id, ProjectRow.name).where(
             ProjectRow.id.in_({row.project_id for row in rows})
@@ -152,6 +159,7 @@ async def names_of(session: AsyncSession, rows: Sequence[WorkloadRow]) -> Names:
         {project_id: name for project_id, name in projects},
         await service.user_names(session, {row.user_id for row in rows}),
         {queue_id: name for queue_id, name in queues},
+        await names_in_reasons(session, principal, [*(row.reason for row in rows), *reasons]),
     )
 
 

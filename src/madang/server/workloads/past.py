@@ -43,7 +43,7 @@ async def list_past_work(
         query = query.where(WorkloadRow.id > cursor)
     async with context.db.read() as session:
         rows = list(await session.scalars(query))
-        names = await names_of(session, rows)
+        names = await names_of(session, principal, rows)
         tree = await read_tree(session)
         runs = await _runs(session, [row.id for row in rows])
     found = []

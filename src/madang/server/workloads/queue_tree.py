@@ -133,8 +133,8 @@ class QueueTree:
                 f"{format_amounts({resource: changed.guarantee.get(resource, 0)})}: "
                 f"{above.name!r} above it has {format_amount(resource, most)} guaranteed",
                 field="guarantee",
-                hint=f"At most {resource}={format_amount(resource, left)} is left for it. For more, "
-                f"raise the guarantee of {above.name!r} first.",
+                hint=f"At most {resource}={format_amount(resource, left)} is left for it. To have "
+                f"more, raise the guarantee of {above.name!r} first.",
             )
 
     def _check_cluster(self, row: QueueRow, capacity: Mapping[str, int]) -> None:

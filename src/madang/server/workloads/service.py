@@ -22,6 +22,7 @@ from madang.server.identity.tables import ProjectRow, UserRow
 from madang.server.workloads import supervisor
 from madang.server.workloads.history import announce_workload, lock_workload, record_event
 from madang.server.workloads.inputs import resolve_inputs
+from madang.server.workloads.possible import check_possible
 from madang.server.workloads.queues import resolve_queue
 from madang.server.workloads.spec import WorkloadSpec, check_spec
 from madang.server.workloads.tables import TaskRow, WorkloadInputRow, WorkloadRow
@@ -46,6 +47,7 @@ async def submit_in(
     if context.draining:
         raise Unavailable("the platform is being stopped and takes no new work")
     check_spec(spec)
+    await check_possible(context, session, spec)
     inputs = await resolve_inputs(context, session, principal, spec)
     await task_user(context, session, spec.user_id)  # refuses whom the nodes can't run tasks for
     queue = await resolve_queue(session, context, spec.project_id, spec.queue)

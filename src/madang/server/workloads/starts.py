@@ -23,6 +23,7 @@ from madang.server.db.engine import announce
 from madang.server.identity.os_users import task_user
 from madang.server.identity.tables import ProjectRow
 from madang.server.workloads.decisions import failures_in_a_row
+from madang.server.workloads.fence import Fence
 from madang.server.workloads.history import lock_workload, set_task_state, set_workload_state
 from madang.server.workloads.inputs import ResolvedInputs
 from madang.server.workloads.places import make_checkpoint_folder
@@ -57,16 +58,20 @@ class _Machines:
     simulated: frozenset[tuple[str, str, int]]
 
 
-async def carry_out(context: ServerContext, starts: Sequence[Start]) -> None:
+async def carry_out(
+    context: ServerContext, starts: Sequence[Start], fence: Fence | None = None
+) -> None:
     """Write the starts down and order them. One that is out of date is passed over: the planner
     has to be told again how its workload stands."""
     async with context.db.transaction() as session:
+        if fence is not None:
+            await fence.check(session)
         machines = await _machines(session, starts)
         for start in sorted(starts, key=lambda start: start.request.owner):
             try:
                 await _start(context, session, start, machines)
             except Refused:
-                announce(session, f"workload:{start.request.owner}")
+                await _ask_again(session, start.request.owner)
             except (MadangError, OSError, ValueError) as error:
                 # Nothing was written for it yet; it must not hold the others up.
                 await _give_up(context, session, start.request.owner, error)
@@ -102,8 +107,16 @@ async def _start(
             actor=ACTOR,
             reason=Reason(ReasonCode.STARTING, {"node": ", ".join(names)}),
         )
-    row.not_before = None
+    row.not_before = row.resize = row.expected_start = None
     await supervise(context, session, row)
+
+
+async def _ask_again(session: AsyncSession, workload_id: str) -> None:
+    """What was to go on at certain places waits for others, if these can't be had."""
+    row = await lock_workload(session, workload_id)
+    if row.resize is not None and row.state == WorkloadState.PENDING:
+        row.resize = None
+    announce(session, f"workload:{workload_id}")
 
 
 async def _give_up(
@@ -158,6 +171,7 @@ async def _add_task(
             cpu_milli=role.resources.cpu_milli,
             memory_bytes=role.resources.memory_bytes,
             devices=[to_json(share) for share in member.devices],
+            counted=dict(role.resources.counted),
             ports=[gang.master_port] if member.rank == 0 else [],
             since=now,
         )

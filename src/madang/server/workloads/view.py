@@ -4,40 +4,63 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from madang.core.reasons import Reason, ReasonCode
-from madang.core.states import WorkloadKind, WorkloadState
+from madang.core.states import WorkloadState
 from madang.scheduling import (
-    Allocation,
+    Action,
     Asked,
-    Device,
-    DeviceHold,
+    Began,
     Event,
     Held,
-    Node,
+    Leaving,
+    Limit,
+    LimitSet,
     NodeGone,
     NodeSet,
     Planner,
+    PolicySet,
+    Queue,
+    QueueGone,
+    QueueSet,
     Released,
     Request,
+    Reservation,
+    Reserved,
+    Running,
+    Snapshot,
     Start,
+    Unreserved,
     Wait,
     Withdrawn,
 )
-from madang.server.cluster.tables import DeviceRow, NodeRow
 from madang.server.context import ServerContext
-from madang.server.environments.tables import EnvironmentRow
-from madang.server.workloads.history import announce_workload, lock_workload
-from madang.server.workloads.requests import wanted_requests
-from madang.server.workloads.spec import WorkloadSpec
-from madang.server.workloads.supervisor import ACTOR, supervise, view
-from madang.server.workloads.tables import AllocationRow, QueueRow, TaskRow, WorkloadRow
+from madang.server.workloads.calendar import read_windows
+from madang.server.workloads.cluster_settings import read_limits, read_queues, read_usage
+from madang.server.workloads.node_rows import read_nodes
+from madang.server.workloads.policy import read_policy
+from madang.server.workloads.tables import AllocationRow, WorkloadRow
+from madang.server.workloads.view_rows import (
+    Rows,
+    Standing,
+    held_by,
+    read_rows,
+    settle_environment,
+    standing_of,
+)
+
+TOPICS = ("workload:", "node:", "environment:", "queue:", "limit:", "reservation:", "policy:")
+"""What the view follows on the bus."""
 
 _ROWS_AT_ONCE = 500
+_SETTINGS = frozenset({"queue", "limit", "reservation", "policy"})
+_BY_WORK = frozenset({"shortest", "attained", "goodput"})
+"""Orders that go by how far jobs are."""
+_SAME_MOMENT_S = 5.0
+"""A start is written down a little later than it was decided: that is no news."""
 
 
 class ClusterView:
@@ -47,45 +70,62 @@ class ClusterView:
         self._context = context
         self._planner = Planner()
         self._turn = asyncio.Lock()
-        self._requests: dict[str, dict[str, Request]] = {}
-        """By workload: what it asks for now."""
-        self._keys: dict[str, set[str]] = defaultdict(set)
-        """By workload: keys of what it holds."""
+        self._known: dict[str, Standing] = {}
+        """By workload: how it stands, as the planner was told."""
         self._waits_for: dict[str, set[str]] = defaultdict(set)
         """By environment: workloads that wait until it is built."""
-        self._queues: dict[str, str] = {}
+        self._queues: dict[str, Queue] = {}
+        self._limits: dict[str, Limit] = {}
+        self._windows: dict[str, Reservation] = {}
 
     async def load(self) -> None:
-        """Forget everything; read all nodes and everything that lives."""
+        """Forget everything; read the whole cluster and everything that lives."""
         self._planner = Planner()
-        for known in (self._requests, self._keys, self._waits_for):
-            known.clear()
+        self._known.clear()
+        self._waits_for.clear()
+        now = self._context.clock.now()
         async with self._context.db.read() as session:
-            nodes = list(await session.scalars(select(NodeRow.id)))
-            live = list(
+            self._queues = await read_queues(session)
+            self._limits = await read_limits(session)
+            self._windows = {window.id: window for window in await read_windows(session, now)}
+            snapshot = Snapshot(
+                nodes=tuple(await read_nodes(session)),
+                queues=tuple(self._queues.values()),
+                limits=tuple(self._limits.values()),
+                reservations=tuple(self._windows.values()),
+                usage=await read_usage(session, now),
+                policy=await read_policy(session),
+            )
+            live = set(
                 await session.scalars(select(WorkloadRow.id).where(WorkloadRow.ended_at.is_(None)))
             )
-            held = await session.scalars(
-                select(AllocationRow.workload_id).where(AllocationRow.until.is_(None)).distinct()
+            live.update(
+                await session.scalars(
+                    select(AllocationRow.workload_id).where(AllocationRow.until.is_(None))
+                )
             )
-            live = sorted({*live, *held})
-        await self._reread_nodes(nodes)
+        self._planner.load(snapshot)
         await self.reread(live)
 
     async def refresh(self, topics: Iterable[str]) -> None:
         """Read again what the topics name."""
         workloads: set[str] = set()
         nodes: set[str] = set()
+        settings = False
         for topic in topics:
             what, _, name = topic.partition(":")
             if what == "workload":
                 workloads.add(name)
             elif what == "environment":
                 workloads |= self._waits_for.get(name, set())
+            elif what in _SETTINGS:
+                settings = True
             elif ":" not in name:  # `node:ID:orders` is for the node alone
                 nodes.add(name)
         if nodes:
             await self._reread_nodes(sorted(nodes))
+        if settings:
+            await self._reread_settings()
         if workloads:
             await self.reread(workloads)
 
@@ -95,22 +135,18 @@ class ClusterView:
         for position in range(0, len(ordered), _ROWS_AT_ONCE):
             await self._reread_some(ordered[position : position + _ROWS_AT_ONCE])
 
-    async def plan(self) -> list[Start | Wait]:
-        """Decide, off the event loop. Starts count as held from now on."""
+    async def plan(self) -> list[Action]:
+        """Decide, off the event loop. What is decided counts as done from now on."""
         now = self._context.clock.now().timestamp()
         async with self._turn:
             actions = await asyncio.to_thread(self._planner.plan, now)
         for action in actions:
             if isinstance(action, Start):
-                owner = action.request.owner
-                self._requests.get(owner, {}).pop(action.request.id, None)
-                for placement in action.placements:
-                    key = f"{owner}/{placement.role}/{placement.replica}"
-                    self._keys[owner].add(key)
-        return actions
+                self._started(action, now)
+        return [*self._restarts(), *actions]
 
     def next_time_in_s(self) -> float | None:
-        """Seconds until the next backoff ends."""
+        """Seconds until a plan may come out differently by itself."""
         at = self._planner.next_time()
         return None if at is None else max(0.0, at - self._context.clock.now().timestamp())
 
@@ -121,184 +157,120 @@ class ClusterView:
     def explain(self, workload_id: str) -> Wait | None:
         if self._turn.locked():
             return None
-        for request_id in self._requests.get(workload_id, ()):
+        standing = self._known.get(workload_id)
+        for request_id in standing.wanted if standing else ():
             if (wait := self._planner.explain(request_id)) is not None:
                 return wait
         return None
+
+    # -- what is decided ----------------------------------------------------------------------
+
+    def _started(self, start: Start, now: float) -> None:
+        request = start.request
+        standing = self._known.setdefault(request.owner, Standing())
+        standing.wanted.pop(request.id, None)
+        standing.running[request.id] = Running(replace(request, not_before=0.0), now, now)
+        standing.held.update(held_by(start))
+
+    def _restarts(self) -> list[Start]:
+        """What has stopped to go on with other replicas, and can."""
+        return [known.restart for known in self._known.values() if known.restart is not None]
 
     # -- reading ------------------------------------------------------------------------------
 
     async def _reread_nodes(self, node_ids: Sequence[str]) -> None:
         async with self._context.db.read() as session:
-            rows = {
-                row.id: row
-                for row in await session.scalars(select(NodeRow).where(NodeRow.id.in_(node_ids)))
-            }
-            devices: dict[str, list[Device]] = defaultdict(list)
-            for device in await session.scalars(
-                select(DeviceRow).where(DeviceRow.node_id.in_(node_ids))
-            ):
-                described = Device(device.kind, device.index, device.model, device.memory_bytes)
-                devices[device.node_id].append(described)
+            nodes = {node.id: node for node in await read_nodes(session, node_ids)}
         self._planner.apply(
-            NodeSet(_node(rows[node_id], devices[node_id]))
-            if node_id in rows
-            else NodeGone(node_id)
+            NodeSet(nodes[node_id]) if node_id in nodes else NodeGone(node_id)
             for node_id in node_ids
         )
 
+    async def _reread_settings(self) -> None:
+        """Few and small: all of them, whichever has changed."""
+        now = self._context.clock.now()
+        async with self._context.db.read() as session:
+            queues = await read_queues(session)
+            limits = await read_limits(session)
+            windows = {window.id: window for window in await read_windows(session, now)}
+            policy = await read_policy(session)
+        events: list[Event] = [PolicySet(policy)]
+        events += [QueueSet(queue) for queue in queues.values()]
+        events += [QueueGone(name) for name in sorted(self._queues.keys() - queues.keys())]
+        events += [LimitSet(limit) for limit in limits.values()]
+        events += [LimitSet(Limit(name)) for name in sorted(self._limits.keys() - limits.keys())]
+        events += [Reserved(window) for window in windows.values()]
+        events += [Unreserved(name) for name in sorted(self._windows.keys() - windows.keys())]
+        self._queues, self._limits, self._windows = queues, limits, windows
+        self._planner.apply(events)
+
     async def _reread_some(self, workload_ids: Sequence[str]) -> None:
         async with self._context.db.read() as session:
-            found = await session.scalars(
-                select(WorkloadRow).where(WorkloadRow.id.in_(workload_ids))
-            )
-            rows = {row.id: row for row in found}
-            tasks = await _newest_tasks(session, workload_ids)
-            held = await _live_allocations(session, workload_ids)
-            environments = await _unready_environments(session, rows.values())
-            await self._learn_queues(session, rows.values())
+            rows = await read_rows(session, workload_ids)
+            unknown = {row.queue_id for row in rows.workloads.values()} - self._queues.keys()
+        if unknown:  # a project's first job has made its default queue
+            await self._reread_settings()
         events: list[Event] = []
         for workload_id in workload_ids:
-            events += self._holdings(workload_id, held.get(workload_id, {}))
-            row = rows.get(workload_id)
-            wanted = self._wanted(row, tasks[workload_id], environments) if row else []
-            events += self._asking(workload_id, {request.id: request for request in wanted})
+            self._follow_environment(rows, workload_id)
+            events += self._news(workload_id, standing_of(rows, workload_id))
         self._planner.apply(events)
-        await self._settle_environments(rows.values(), environments)
-
-    def _wanted(
-        self, row: WorkloadRow, tasks: list[TaskRow], unready: dict[str, EnvironmentRow]
-    ) -> list[Request]:
-        environment = row.environment_id or ""
-        if WorkloadState(row.state).ended or environment not in unready:
-            self._waits_for.get(environment, set()).discard(row.id)
-        else:
-            self._waits_for[environment].add(row.id)
-            return []
-        if WorkloadState(row.state).ended:
-            return []
-        if row.kind != WorkloadKind.SERVICE:
-            tasks = [task for task in tasks if task.attempt == row.attempt]
-        spec = WorkloadSpec.from_json(row.spec)
-        views = [view(task) for task in tasks]
-        return wanted_requests(row, spec, views, self._queues.get(row.queue_id, ""))
-
-    def _holdings(self, workload_id: str, held: dict[str, Allocation]) -> list[Event]:
-        known = self._keys[workload_id]
-        events: list[Event] = [Released(key) for key in sorted(known - held.keys())]
-        events += [Held(allocation) for allocation in held.values()]
-        self._keys[workload_id] = set(held)
-        if not held:
-            del self._keys[workload_id]
-        return events
-
-    def _asking(self, workload_id: str, wanted: dict[str, Request]) -> list[Event]:
-        known = self._requests.get(workload_id, {})
-        events: list[Event] = [Withdrawn(name) for name in sorted(known.keys() - wanted.keys())]
-        events += [Asked(request) for request in wanted.values()]
-        if wanted:
-            self._requests[workload_id] = wanted
-        else:
-            self._requests.pop(workload_id, None)
-        return events
-
-    async def _learn_queues(self, session: AsyncSession, rows: Iterable[WorkloadRow]) -> None:
-        unknown = {row.queue_id for row in rows} - self._queues.keys()
-        if unknown:
-            found = await session.execute(
-                select(QueueRow.id, QueueRow.name).where(QueueRow.id.in_(unknown))
-            )
-            self._queues.update({queue_id: name for queue_id, name in found})
-
-    async def _settle_environments(
-        self, rows: Iterable[WorkloadRow], unready: dict[str, EnvironmentRow]
-    ) -> None:
-        """Say that a workload waits for its environment; end it when that can't be built."""
-        for row in rows:
-            environment = unready.get(row.environment_id or "")
+        for row in rows.workloads.values():
+            environment = rows.unready.get(row.environment_id or "")
             if environment is None or row.ended_at is not None or row.stop is not None:
                 continue
             async with self._context.db.transaction() as session:
-                await _settle_environment(self._context, session, row.id, environment)
+                await settle_environment(self._context, session, row.id, environment)
 
+    def _follow_environment(self, rows: Rows, workload_id: str) -> None:
+        row = rows.workloads.get(workload_id)
+        if row is None or not row.environment_id:
+            return
+        if WorkloadState(row.state).ended or row.environment_id not in rows.unready:
+            self._waits_for.get(row.environment_id, set()).discard(row.id)
+        else:
+            self._waits_for[row.environment_id].add(row.id)
 
-async def _settle_environment(
-    context: ServerContext, session: AsyncSession, workload_id: str, environment: EnvironmentRow
-) -> None:
-    row = await lock_workload(session, workload_id)
-    if row.ended_at is not None or row.stop is not None:
-        return
-    before = (row.state, row.reason)
-    if environment.state == "failed":
-        lines = (environment.error or "").strip().splitlines()
-        cause = lines[-1] if lines else "it was not built"
-        facts = {"environment": environment.ref, "cause": cause}
-        failed = Reason(ReasonCode.ENVIRONMENT_FAILED, facts)
-        row.stop = {"actor": ACTOR, "reason": failed.to_json()}
-        await supervise(context, session, row)
-    elif row.state == WorkloadState.PENDING:
-        facts = {"environment": environment.ref}
-        row.reason = Reason(ReasonCode.ENVIRONMENT_BUILDING, facts).to_json()
-    if before != (row.state, row.reason):
-        announce_workload(session, row)
+    def _news(self, workload_id: str, now: Standing) -> Iterator[Event]:
+        """What the planner does not know yet of a workload."""
+        known = self._known.get(workload_id, Standing())
+        for key in sorted(known.held.keys() - now.held.keys()):
+            yield Released(key)
+        for name in sorted(known.wanted.keys() - now.wanted.keys()):
+            yield Withdrawn(name)
+        for name, running in now.running.items():
+            before = known.running.get(name)
+            if before is not None and (now.restart or self._same(before, running)):
+                now.running[name] = before
+            else:
+                yield Began(running)
+        for key, allocation in now.held.items():
+            if known.held.get(key) != allocation:
+                yield Held(allocation)
+        for key in sorted(now.leaving - known.leaving):
+            yield Leaving(key)
+        for name, request in now.wanted.items():
+            if known.wanted.get(name) != request:
+                yield Asked(request)
+        if now == Standing():
+            self._known.pop(workload_id, None)
+        else:
+            self._known[workload_id] = now
 
-
-async def _newest_tasks(
-    session: AsyncSession, workload_ids: Sequence[str]
-) -> dict[str, list[TaskRow]]:
-    """Of each workload the newest task of each replica."""
-    rows = await session.scalars(
-        select(TaskRow)
-        .where(TaskRow.workload_id.in_(workload_ids))
-        .order_by(TaskRow.attempt, TaskRow.id)
-    )
-    newest: dict[str, dict[tuple[str, int], TaskRow]] = defaultdict(dict)
-    for task in rows:
-        newest[task.workload_id][task.role, task.replica] = task
-    return {workload_id: list(newest[workload_id].values()) for workload_id in workload_ids}
-
-
-async def _live_allocations(
-    session: AsyncSession, workload_ids: Sequence[str]
-) -> dict[str, dict[str, Allocation]]:
-    rows = await session.scalars(
-        select(AllocationRow).where(
-            AllocationRow.workload_id.in_(workload_ids), AllocationRow.until.is_(None)
+    def _same(self, known: Running, told: Running) -> bool:
+        """Whether what is told is nothing new. How far it is matters to few orders only, and each
+        word of it has the planner look at everything again."""
+        moments = ((known.since, told.since), (known.saved_at, told.saved_at))
+        if any(abs(before - now) > _SAME_MOMENT_S for before, now in moments):
+            return False
+        queue = self._queues.get(told.request.queue)
+        if queue is not None and queue.ordering in _BY_WORK:
+            return _plain(known.request) == _plain(told.request)
+        return replace(_plain(known.request), work=None) == replace(
+            _plain(told.request), work=None
         )
-    )
-    held: dict[str, dict[str, Allocation]] = defaultdict(dict)
-    for row in rows:
-        key = f"{row.workload_id}/{row.role}/{row.replica}"
-        devices = tuple(
-            DeviceHold(share["kind"], share["index"], share["milli"], share["memory_bytes"])
-            for share in row.devices
-        )
-        held[row.workload_id][key] = Allocation(
-            key, row.node_id, row.cpu_milli, row.memory_bytes, devices
-        )
-    return held
 
 
-async def _unready_environments(
-    session: AsyncSession, rows: Iterable[WorkloadRow]
-) -> dict[str, EnvironmentRow]:
-    wanted = {row.environment_id for row in rows if row.environment_id and not row.ended_at}
-    if not wanted:
-        return {}
-    found = await session.scalars(
-        select(EnvironmentRow).where(
-            EnvironmentRow.id.in_(wanted), EnvironmentRow.state != "ready"
-        )
-    )
-    return {row.id: row for row in found}
-
-
-def _node(row: NodeRow, devices: Iterable[Device]) -> Node:
-    return Node(
-        id=row.id,
-        name=row.name,
-        cpu_milli=row.cpu_milli,
-        memory_bytes=row.memory_bytes,
-        devices=tuple(sorted(devices, key=lambda device: (device.kind, device.index))),
-        open=row.lost_at is None and row.cordoned_at is None,
-    )
+def _plain(request: Request) -> Request:
+    """What a request is once it runs: its backoff is over."""
+    return replace(request, not_before=0.0)

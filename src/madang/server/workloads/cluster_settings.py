@@ -1,0 +1,60 @@
+"""Queues, limits, reservations and usage as the planner takes them, from their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from madang.scheduling import Amounts, Limit, Queue
+from madang.server.workloads.tables import LimitRow, QueueRow, UsageRow
+
+
+async def read_queues(session: AsyncSession) -> dict[str, Queue]:
+    """By id."""
+    rows = await session.scalars(
+        select(QueueRow).where(QueueRow.deleted_at.is_(None)).order_by(QueueRow.id)
+    )
+    return {row.id: _queue(row) for row in rows}
+
+
+async def read_limits(session: AsyncSession) -> dict[str, Limit]:
+    """By subject."""
+    rows = await session.scalars(select(LimitRow).order_by(LimitRow.subject))
+    return {
+        row.subject: Limit(row.subject, row.running, row.pending, _amounts(row.amounts))
+        for row in rows
+    }
+
+
+async def read_usage(session: AsyncSession, now: datetime) -> tuple[tuple[str, float, float], ...]:
+    """(Queue or user, decayed GPU seconds, as of when)."""
+    rows = await session.scalars(select(UsageRow).order_by(UsageRow.holder))
+    return tuple((row.holder, row.gpu_s, row.as_of.timestamp()) for row in rows)
+
+
+def _queue(row: QueueRow) -> Queue:
+    return Queue(
+        id=row.id,
+        name=row.name,
+        parent=row.parent_id or "",
+        weight=row.weight,
+        guarantee=_amounts(row.guarantee),
+        limit=_bound(row.limit),
+        borrowing_limit=_bound(row.borrowing_limit),
+        lending_limit=_bound(row.lending_limit),
+        reclaimable=row.reclaimable,
+        ordering=row.ordering,
+        min_runtime_s=row.min_runtime_s,
+        open=row.is_open,
+    )
+
+
+def _bound(amounts: Mapping[str, int]) -> Amounts | None:
+    return _amounts(amounts) if amounts else None
+
+
+def _amounts(amounts: Mapping[str, int]) -> Amounts:
+    return tuple(sorted(amounts.items()))
