@@ -1,0 +1,47 @@
+"""What a policy that shares in time is told of a job, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from madang.scheduling.model import Work
+
+Spread = tuple[tuple[int, int], ...]
+"""(node, GPUs on it), in the order of the replicas; empty: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that may run with `smallest` to `largest` GPUs.
+
+    order: among equals the smaller one goes first. holds: where it runs now. fixed: it may not be
+    stopped. unit: GPUs of one replica, which stay on one node.
+    """
+
+    id: str
+    order: tuple[float, ...]
+    smallest: int
+    largest: int
+    work: Work
+    submitted_at: float = 0.0
+    holds: Spread = ()
+    fixed: bool = False
+    unit: int = 1
+
+    @property
+    def held(self) -> int:
+        """How many GPUs it has now."""
+        return sum(gpus for _, gpus in self.holds)
+
+
+class Policy(Protocol):
+    """Decides, round by round, which jobs have which GPUs."""
+
+    def decide(
+        self, jobs: Sequence[Job], nodes: Sequence[int], now: float
+    ) -> Mapping[str, Spread]:
+        """Where each job runs from now on; those not named wait. nodes: the GPUs that may be
+        given out on each, what the jobs hold now among them."""
+        ...

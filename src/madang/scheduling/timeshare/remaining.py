@@ -1,0 +1,45 @@
+"""How long a job still runs, as far as anything tells it.
+
+A total that its user declares is believed until the job goes past it, and is raised by what jobs
+of the same user and template needed beyond theirs: so who declares honestly gets the place that
+short jobs have, and who declares too little loses it. Without one, what jobs of its template took
+in all stands for it, as long as it has not gone past that either.
+"""
+
+from __future__ import annotations
+
+from madang.scheduling.model import Work
+from madang.scheduling.timeshare.jobs import Job
+
+_SCALING = 0.7
+"""Between sizes that were measured, speed is taken to grow like GPUs to this power."""
+
+
+def total(work: Work) -> float | None:
+    """What it needs in all; None when nobody knows, or it needed more than anybody said."""
+    if work.total is not None and work.done < work.total * work.overrun:
+        return work.total * work.overrun
+    if work.expected_total is not None and work.done < work.expected_total:
+        return work.expected_total
+    return None
+
+
+def speed(work: Work, gpus: int) -> float | None:
+    """Units in a second with so many GPUs; None when it was never measured."""
+    if not work.speeds:
+        return None
+    size, rate = min(work.speeds, key=lambda known: abs(known[0] - gpus))
+    return rate if size == gpus else rate * (gpus / size) ** _SCALING
+
+
+def remaining_s(job: Job) -> float | None:
+    """Seconds at its smallest size; None when nothing tells."""
+    needed = total(job.work)
+    rate = job.work.rate or speed(job.work, job.smallest)
+    return (needed - job.work.done) / rate if needed is not None and rate else None
+
+
+def attained_s(job: Job) -> float | None:
+    """As long again as it ran: what is to be expected of a job of which nothing else is known.
+    None when it never ran."""
+    return job.work.attained_gpu_s / job.smallest or None
