@@ -30,6 +30,7 @@ from madang.scheduling.model import (
 )
 from madang.scheduling.placement import Cluster
 from madang.scheduling.queues import QueueTree
+from madang.scheduling.room import Room
 from madang.scheduling.runs import Run, Runs, end_at
 from madang.scheduling.sums import Meter
 
@@ -146,11 +147,11 @@ class Ledger:
 
     def release(self, key: str) -> None:
         allocation = self.held.pop(key, None)
-        self.runs.stayed(key)
+        run = self.runs.of(key)
         if allocation is None:
             return
         self._let_go(allocation)
-        run = self.runs.of(key)
+        self.runs.stayed(key)
         if run is not None and not run.keys:
             self.end(run)
         self._loosen()
@@ -164,7 +165,8 @@ class Ledger:
             self.releases.discard(key)
         run = self.runs.of(key)
         if run is not None and key in run.keys:
-            self._charge(run, run.keys.pop(key), -1)
+            self._charge(run, run.keys.pop(key), -1, planned=key not in run.leaving)
+            run.leaving.discard(key)
             if not run.keys:
                 self.limits.count(run.request.user, run.request.project, -1)
 
@@ -177,15 +179,17 @@ class Ledger:
         if not run.keys:
             self.limits.count(run.request.user, run.request.project, 1)
         run.keys[allocation.key] = amounts
-        if self.runs.is_leaving(allocation.key):
+        leaving = self.runs.is_leaving(allocation.key)
+        if leaving:
             run.leaving.add(allocation.key)
-        self._charge(run, amounts, 1)
+        self._charge(run, amounts, 1, planned=not leaving)
         if self.releases is not None:
             self.releases.set(allocation.key, self._release_of(run, allocation))
 
-    def _charge(self, run: Run, amounts: Amounts, sign: int) -> None:
+    def _charge(self, run: Run, amounts: Amounts, sign: int, *, planned: bool = True) -> None:
         request = run.request
-        self.tree.charge(self.tree.leaf(request.queue), request.user, amounts, sign)
+        leaf = self.tree.leaf(request.queue)
+        self.tree.charge(leaf, request.user, amounts, sign, planned=planned)
         self.limits.charge(request.user, request.project, amounts, sign)
         milli = sum(amount for name, amount in amounts if name in self.kinds)
         if milli:
@@ -210,8 +214,8 @@ class Ledger:
     def end(self, run: Run, *, counted: bool = False) -> None:
         """It no longer runs; `counted`: what it holds is taken out of all sums."""
         if counted and run.keys:
-            for amounts in run.keys.values():
-                self._charge(run, amounts, -1)
+            for key, amounts in run.keys.items():
+                self._charge(run, amounts, -1, planned=key not in run.leaving)
             self.limits.count(run.request.user, run.request.project, -1)
         self.runs.remove(run)
         if run.request.id in self._woken:
@@ -252,8 +256,15 @@ class Ledger:
 
     def leave(self, key: str) -> None:
         """This task is being stopped."""
-        if key in self.held:
-            self.runs.leave(key)
+        if key not in self.held or self.runs.is_leaving(key):
+            return
+        self.runs.leave(key)
+        run = self.runs.of(key)
+        if run is not None and key in run.keys:
+            run.leaving.add(key)
+            leaf = self.tree.leaf(run.request.queue)
+            self.tree.charge(leaf, run.request.user, run.keys[key], -1, live=False)
+        self._change()
 
     def _release_of(self, run: Run | None, allocation: Allocation) -> Release:
         node_id, need, devices = allocation.node_id, need_of(allocation), allocation.devices
@@ -298,12 +309,13 @@ class Ledger:
                 self.cluster.arrived(group.resources, group.replicas_min)
         self.requests[request.id] = request
         heapq.heappush(self._delayed, (request.not_before, request.id))
+        if kept is not None:
+            self.keep(kept)
 
     def withdraw(self, request_id: str) -> None:
-        request = self.requests.get(request_id)
-        if request is not None:
-            self._forget_request(request_id)
+        if request_id in self.requests:
             self.drop_kept(request_id)
+            self._forget_request(request_id)
 
     def _forget_request(self, request_id: str) -> None:
         request = self.requests.pop(request_id, None)
@@ -373,18 +385,30 @@ class Ledger:
             self.tree.touch(leaf)
         self.kept[kept.request_id] = kept
         self._take_kept(kept)
+        self._plan_for(kept, 1)
 
     def drop_kept(self, request_id: str) -> None:
         kept = self.kept.pop(request_id, None)
         if kept is None:
             return
         self._take_kept(kept, sign=1)
+        self._plan_for(kept, -1)
         self._loosen()
         self.line_up_again(request_id)
 
-    def kept_groups(self, kept: Kept) -> Shape:
-        run = self.runs.get(kept.request_id)
-        return run.request.groups if run else self.requests[kept.request_id].groups
+    def _plan_for(self, kept: Kept, sign: int) -> None:
+        """Sums in which the request has its places already."""
+        request = self.requests[kept.request_id]
+        needs = {group.role: group.resources for group in request.groups}
+        total: dict[str, int] = {}
+        for place in kept.placements:
+            node = self.nodes[place.node_id]
+            sums.add(total, self.meter.replica(needs[place.role], place.devices, node))
+        amounts = sums.amounts_of(total)
+        leaf = self.tree.leaf(request.queue)
+        self.tree.charge(leaf, request.user, amounts, sign, live=False)
+        self.limits.charge(request.user, request.project, amounts, sign)
+        self.limits.count(request.user, request.project, sign)
 
     def _drop_kept_on(self, node_id: str) -> None:
         for kept in list(self.kept.values()):
@@ -392,7 +416,7 @@ class Ledger:
                 self.drop_kept(kept.request_id)
 
     def _take_kept(self, kept: Kept, *, sign: int = -1, only: str = "") -> None:
-        needs = {group.role: group.resources for group in self.kept_groups(kept)}
+        needs = {group.role: group.resources for group in self.requests[kept.request_id].groups}
         move = self.cluster.give if sign > 0 else self.cluster.take
         for place in kept.placements:
             if place.node_id in self.nodes and (not only or place.node_id == only):
@@ -401,7 +425,7 @@ class Ledger:
     # -- queues, limits, windows --------------------------------------------------------------
 
     def set_queue(self, queue: Queue) -> None:
-        if self.tree.set(queue):
+        if self.tree.put(queue):
             self._queues_changed = True
             self._loosen()
 
@@ -411,7 +435,7 @@ class Ledger:
             self._loosen()
 
     def set_limit(self, limit: Limit) -> None:
-        if self.limits.set(limit):
+        if self.limits.put(limit):
             self._sums_changed = True
             self._loosen()
 
@@ -432,6 +456,26 @@ class Ledger:
 
     def held_on(self, node_id: str) -> Iterable[Allocation]:
         return self._held_on.get(node_id, {}).values()
+
+    def shift_sums(self, run: Run, amounts: Amounts, sign: int) -> None:
+        """For a what-if: sums as if a run held so much more, or less; to be taken back."""
+        request = run.request
+        self.tree.charge(self.tree.leaf(request.queue), request.user, amounts, sign)
+        self.limits.charge(request.user, request.project, amounts, sign)
+
+    def room(self, node_id: str) -> Room:
+        """What a node has free now, less what is kept there."""
+        room = Room(self.nodes[node_id])
+        for allocation in self.held_on(node_id):
+            room.take(allocation, allocation.devices)
+        for kept in self.kept.values():
+            needs = {
+                group.role: group.resources for group in self.requests[kept.request_id].groups
+            }
+            for place in kept.placements:
+                if place.node_id == node_id:
+                    room.take(needs[place.role], place.devices)
+        return room
 
     # -- settling -----------------------------------------------------------------------------
 
@@ -486,7 +530,9 @@ class Ledger:
                 allocation = self.held[key]
                 amounts = self.meter.held(allocation, self.nodes.get(allocation.node_id))
                 run.keys[key] = amounts
-                self._charge(run, amounts, 1)
+                self._charge(run, amounts, 1, planned=key not in run.leaving)
+        for kept in self.kept.values():
+            self._plan_for(kept, 1)
 
     def snapshot(self) -> Snapshot:
         """All that a planner needs to go on from here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from madang.scheduling import sums
@@ -28,7 +29,7 @@ class Limits:
         self._use: dict[str, dict[str, int]] = {}
         self._running: dict[str, int] = {}
 
-    def set(self, limit: Limit) -> bool:
+    def put(self, limit: Limit) -> bool:
         """Whether anything changed."""
         if limit.running is None and limit.pending is None and not limit.amounts:
             return self._limits.pop(limit.subject, None) is not None
@@ -38,7 +39,7 @@ class Limits:
         self._most[limit.subject] = dict(limit.amounts)
         return True
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Limit]:
         return iter(self._limits.values())
 
     def names(self) -> set[str]:

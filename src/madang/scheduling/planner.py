@@ -6,8 +6,8 @@ room (`placement`); if there is none it holds its place, and others may pass wit
 (`turns`); or room is made for it (`preemption`); what is idle then lets elastic ones grow
 (`elastic`). Those who wait are told why (`reasons`).
 
-Cost: nothing happens when nothing changed; equal requests are looked at once: a plan costs work for
-each *different* shape that waits, not for each request.
+Cost: nothing happens when nothing changed; equal requests are looked at once: a plan costs work
+for each *different* shape that waits, not for each request.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from madang.scheduling.capacity import NodeSpace
+from madang.scheduling.elastic import grow
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.model import (
     Action,
@@ -152,16 +153,19 @@ class Planner:
         ledger = self._ledger
         actions: list[Action] = []
         while ledger.changed:
+            actions += self._turns.start_winners()
             if ledger.loosened:
                 self._turns.forget(nodes=False)
             if ledger.loosened or self._turns.heads:
                 for leaf in ledger.tree.leaves:
                     _give_turns(leaf)
             ledger.changed = ledger.loosened = False
-            starts = self._turns.take()
+            done = self._turns.take()
             ledger.loosened = False
-            ledger.changed = bool(starts and self._turns.heads)
-            actions += starts
+            ledger.changed = bool(done and self._turns.heads)
+            actions += done
+        if ledger.runs.resizable:
+            actions = grow(ledger, self._turns.spare, actions)
         return actions
 
     # -- telling ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from madang.scheduling import sums
 from madang.scheduling.line import Alike, Line
-from madang.scheduling.model import Amounts, Queue, Request
+from madang.scheduling.model import Amounts, Queue
 from madang.scheduling.ordering import Key, order_of
 from madang.scheduling.usage import Usage
 
@@ -50,6 +50,7 @@ class QueueNode:
         "limit",
         "line",
         "parent",
+        "planned",
         "queue",
         "share",
         "stale",
@@ -65,6 +66,9 @@ class QueueNode:
         self.children: list[QueueNode] = []
         self.line: Line | None = None
         self.use: dict[str, int] = {}
+        """What its live allocations add up to."""
+        self.planned: dict[str, int] = {}
+        """The same without those that are leaving, and with what is kept for those who come."""
         self.guarantee = dict(queue.guarantee)
         self.limit = dict(queue.limit or ())
         self.borrowing = {
@@ -109,7 +113,7 @@ class QueueNode:
             bound = guarantee.get(name)
             if bound is not None:
                 named = True
-                if self.use.get(name, 0) + amount > bound:
+                if self.planned.get(name, 0) + amount > bound:
                     return False
             elif name not in ("cpu", "memory") and not _model_of(name, guarantee):
                 return False
@@ -161,7 +165,7 @@ class QueueTree:
     def __init__(self) -> None:
         self.usage = Usage()
         self._queues: dict[str, Queue] = {}
-        self._capacity: dict[str, int] = {}
+        self.capacity: dict[str, int] = {}
         self._open: dict[str, int] = {}
         self._kept_names: frozenset[str] = frozenset()
         self.root = QueueNode(self, Queue("", "cluster"))
@@ -171,7 +175,7 @@ class QueueTree:
 
     # -- queues -------------------------------------------------------------------------------
 
-    def set(self, queue: Queue) -> bool:
+    def put(self, queue: Queue) -> bool:
         """Whether anything changed: then `build` before anything is asked."""
         if self._queues.get(queue.id) == queue:
             return False
@@ -252,18 +256,33 @@ class QueueTree:
 
     def set_capacity(self, capacity: dict[str, int], open_capacity: dict[str, int]) -> None:
         """What all nodes have, and those that are open."""
-        self._capacity = capacity
+        self.capacity = capacity
         self._open = open_capacity
         for node in self._all():
-            node.share = self.share_of(node.use)
+            node.share = self.share_of(node.planned)
             node.stale = True
 
-    def charge(self, leaf: QueueNode, user: str, amounts: Amounts, sign: int = 1) -> None:
-        """A user's task in this queue holds so much more, or less."""
+    def charge(
+        self,
+        leaf: QueueNode,
+        user: str,
+        amounts: Amounts,
+        sign: int = 1,
+        *,
+        live: bool = True,
+        planned: bool = True,
+    ) -> None:
+        """A user's task in this queue holds so much more, or less; or (only one of `live` and
+        `planned`) is about to."""
+        if live:
+            for node in leaf.path:
+                sums.add(node.use, amounts, sign)
+        if not planned:
+            return
         leaf.charge(user, amounts, sign)
         for node in leaf.path:
-            sums.add(node.use, amounts, sign)
-            node.share = self.share_of(node.use)
+            sums.add(node.planned, amounts, sign)
+            node.share = self.share_of(node.planned)
             node.stale = True
         if self._kept_names:
             for name, amount in amounts:
@@ -279,6 +298,7 @@ class QueueTree:
         """Nothing is held."""
         for node in self._all():
             node.use = {}
+            node.planned = {}
             node._by_user = {}
             node.kept = {}
             node.firm = {}
@@ -289,17 +309,23 @@ class QueueTree:
     def share_of(self, use: dict[str, int]) -> float:
         """The largest share of anything that the cluster has."""
         share = 0.0
-        capacity = self._capacity
+        capacity = self.capacity
         for name, amount in use.items():
             total = capacity.get(name, 0)
             if total and amount > share * total:
                 share = amount / total
         return share
 
+    def share_with(self, node: QueueNode, amounts: Amounts, sign: int) -> float:
+        """The share of a queue that held so much more, or less."""
+        use = dict(node.planned)
+        sums.add(use, amounts, sign)
+        return self.share_of(use)
+
     def _shift(self, leaf: QueueNode, name: str, amount: int) -> None:
         """Carry a change of use up to where guarantees swallow it."""
         leaf_kept, leaf_firm = leaf.kept.get(name, 0), leaf.firm.get(name, 0)
-        used = leaf.use.get(name, 0)
+        used = leaf.planned.get(name, 0)
         kept = max(used, leaf.guarantee.get(name, 0))
         firm = max(used, leaf.lent_not.get(name, 0))
         leaf.kept[name], leaf.firm[name] = kept, firm
@@ -323,25 +349,29 @@ class QueueTree:
             if not node.queue.open:
                 return Full(node.id, "closed")
             for kind, most in (("limit", node.limit), ("borrowing", node.borrowing)):
-                if most and (name := sums.exceeds(node.use, amounts, most)) is not None:
-                    asked = dict(amounts)[name]
-                    return Full(node.id, kind, name, node.use.get(name, 0), asked, most[name])
+                if not most:
+                    continue
+                for use in (node.use, node.planned):
+                    name = sums.exceeds(use, amounts, most)
+                    if name is not None:
+                        asked = dict(amounts)[name]
+                        return Full(node.id, kind, name, use.get(name, 0), asked, most[name])
         if self._kept_names:
             returnable = returnable and all(node.queue.reclaimable for node in leaf.path)
             for name, amount in amounts:
                 if name in self._kept_names:
-                    full = self._lent_out(leaf, name, amount, returnable)
+                    full = self.lent_out(leaf, name, amount, returnable)
                     if full is not None:
                         return full
         return None
 
-    def _lent_out(self, leaf: QueueNode, name: str, amount: int, returnable: bool) -> Full | None:
+    def lent_out(self, leaf: QueueNode, name: str, amount: int, returnable: bool) -> Full | None:
         """Whether this would take what is kept for others' guarantees."""
         more = amount
         for node in leaf.path:
             if node is self.root:
                 break
-            beneath = node.use.get(name, 0)
+            beneath = node.planned.get(name, 0)
             taken = node.firm.get(name, 0) if returnable else node.kept.get(name, 0)
             if node.children:
                 beneath = sum(
@@ -357,6 +387,10 @@ class QueueTree:
         if total + more <= bound:
             return None
         return Full(leaf.id, "lending", name, total, amount, bound)
+
+    def open_amount(self, name: str) -> int:
+        """What the nodes have that are open."""
+        return self._open.get(name, 0)
 
     def first(self) -> tuple[QueueNode, Alike] | None:
         """Whose turn it is in the whole tree."""
@@ -395,7 +429,3 @@ def _model_of(name: str, guarantee: dict[str, int]) -> bool:
     """Whether one model of this kind is guaranteed, or the kind of this model."""
     kind = name.partition("/")[0]
     return kind in guarantee or any(other.startswith(f"{kind}/") for other in guarantee)
-
-
-def returnable(request: Request) -> bool:
-    return request.preemptible

@@ -59,6 +59,9 @@ class Runs:
         self._runs: dict[str, Run] = {}
         self._by_owner: dict[str, list[Run]] = {}
         self._leaving: set[str] = set()
+        self.preemptible: dict[str, dict[int, dict[str, Run]]] = {}
+        """By queue, priority and id."""
+        self.resizable: dict[str, Run] = {}
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self._runs.values())
@@ -74,15 +77,28 @@ class Runs:
 
     def add(self, running: Running) -> Run:
         run = self._runs[running.request.id] = Run(running)
-        self._by_owner.setdefault(running.request.owner, []).append(run)
+        request = running.request
+        self._by_owner.setdefault(request.owner, []).append(run)
+        if request.preemptible:
+            by_priority = self.preemptible.setdefault(request.queue, {})
+            by_priority.setdefault(request.priority, {})[request.id] = run
+        if request.resizable:
+            self.resizable[request.id] = run
         return run
 
     def remove(self, run: Run) -> None:
-        del self._runs[run.request.id]
-        owned = self._by_owner[run.request.owner]
+        request = run.request
+        del self._runs[request.id]
+        self.resizable.pop(request.id, None)
+        if request.preemptible:
+            by_priority = self.preemptible[request.queue]
+            del by_priority[request.priority][request.id]
+            if not by_priority[request.priority]:
+                del by_priority[request.priority]
+        owned = self._by_owner[request.owner]
         owned.remove(run)
         if not owned:
-            del self._by_owner[run.request.owner]
+            del self._by_owner[request.owner]
 
     def of(self, key: str) -> Run | None:
         """Whose a key is."""
@@ -102,16 +118,10 @@ class Runs:
     def leave(self, key: str) -> None:
         """The task is being stopped."""
         self._leaving.add(key)
-        run = self.of(key)
-        if run is not None and key in run.keys:
-            run.leaving.add(key)
 
     def stayed(self, key: str) -> None:
         """It is not being stopped any more: it is gone."""
         self._leaving.discard(key)
-        run = self.of(key)
-        if run is not None:
-            run.leaving.discard(key)
 
     def is_leaving(self, key: str) -> bool:
         return key in self._leaving

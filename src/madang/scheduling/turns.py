@@ -2,8 +2,8 @@
 
 Who may pass whom: the first of each queue and kind of accelerator that finds no room is a *head*:
 its place is held from the earliest time at which it fits (`backfill.Profile`), and those behind
-start only where that delays no head. So the first in line is delayed by nobody behind it, everybody
-becomes the first in line at last, and what it can't use does not lie idle.
+start only where that delays no head. So the first in line is delayed by nobody behind it,
+everybody becomes the first in line at last, and what it can't use does not lie idle.
 
 Cost: equal requests are looked at once, a shape that found no room is not tried again until
 something is given back, and the profile is worked out only when somebody behind a head would find
@@ -12,15 +12,16 @@ room without it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from madang.scheduling import sums
 from madang.scheduling.backfill import Profile
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.line import Alike, Shape
-from madang.scheduling.model import Amounts, Placement, Request, Start
-from madang.scheduling.placement import Attempt, place, undo
+from madang.scheduling.model import Action, Amounts, Group, Request, Start
+from madang.scheduling.placement import Attempt, Cluster, place, undo
+from madang.scheduling.preemption import Preemption
 from madang.scheduling.queues import QueueNode
 
 MOST_HEADS = 8
@@ -33,6 +34,7 @@ class Turns:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._preemption = Preemption(ledger)
         self._no_room: set[Shape] = set()
         self._possible: dict[Shape, bool] = {}
         self.heads: dict[tuple[str, str], str] = {}
@@ -49,57 +51,95 @@ class Turns:
         if nodes:
             self._possible.clear()
 
-    def take(self) -> list[Start]:
+    def take(self) -> list[Action]:
         """Let everybody who is active have a turn."""
         self.heads = {}
         self.again_at = None
         self._profile = None
         self._pending = []
-        starts: list[Start] = []
+        self._preemption.again_at = None
+        actions: list[Action] = []
         tree = self._ledger.tree
         while (turn := tree.first()) is not None:
             leaf, alike = turn
             request = self._ledger.requests[alike.first]
-            placements = self._try(leaf, alike, request)
-            if placements is not None:
-                self._ledger.start(request, request.groups, placements)
-                starts.append(Start(request, placements))
+            done = self._try(leaf, alike, request)
+            if done:
+                actions += done
                 continue
             assert leaf.line is not None
             leaf.line.block(alike)
             tree.touch(leaf)
-        return starts
+        self._look_again_at(self._preemption.again_at)
+        return actions
+
+    @property
+    def spare(self) -> Cluster:
+        """What is free and held for nobody."""
+        if not self.heads or not self._ledger.policy.backfill:
+            return self._ledger.cluster
+        return self._profile_with_holds().spare(None, yields=True)
+
+    def _look_again_at(self, time: float | None) -> None:
+        if time is not None:
+            self.again_at = time if self.again_at is None else min(time, self.again_at)
 
     # -- one turn -----------------------------------------------------------------------------
 
-    def _try(
-        self, leaf: QueueNode, alike: Alike, request: Request
-    ) -> tuple[Placement, ...] | None:
+    def _try(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
+        """What comes of a request's turn; nothing when it has to wait."""
         ledger = self._ledger
         if not self._may_have(leaf, request, alike.least):
-            return None
+            return self._preemption.make_room(leaf, request, at_minimum(request.groups))
         if alike.groups in self._no_room:
-            self._become_head(leaf, alike, request)
-            return None
+            return self._make_room(leaf, alike, request)
         groups = self._within_bounds(leaf, request)
         attempt = place(groups, ledger.cluster, request.work)
         if not attempt.complete:
             self._no_room.add(alike.groups)
-            self._become_head(leaf, alike, request)
-            return None
+            return self._make_room(leaf, alike, request)
         if self.heads:
-            if self._passes_strictly(leaf):
-                undo(attempt, groups, ledger.cluster)
-                return None
             undo(attempt, groups, ledger.cluster)
+            if self._passes_strictly(leaf):
+                return ()
             attempt = self._beside_heads(groups, request)
             if not attempt.complete:
                 self._become_head(leaf, alike, request)
-                return None
+                return ()
         if not self._exactly(leaf, request, groups, attempt):
             undo(attempt, groups, ledger.cluster)
-            return None
-        return attempt.placements
+            return ()
+        ledger.start(request, groups, attempt.placements)
+        return (Start(request, attempt.placements),)
+
+    def _make_room(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
+        """Where there is none: by stopping others, or by holding the place for later."""
+        actions = self._preemption.make_room(leaf, request, at_minimum(request.groups))
+        if not actions:
+            self._become_head(leaf, alike, request)
+        return actions
+
+    def start_winners(self) -> Iterator[Start]:
+        """Those for whom others were stopped, when all of these are gone."""
+        ledger = self._ledger
+        ready = [
+            ledger.requests[kept.request_id]
+            for kept in ledger.kept.values()
+            if not any(key in ledger.held for key in kept.until)
+        ]
+        for request in sorted(ready, key=lambda r: (-r.priority, r.order, r.id)):
+            places = ledger.kept[request.id].placements
+            ledger.drop_kept(request.id)
+            leaf = ledger.tree.leaf(request.queue)
+            least = sums.of_groups(ledger.meter, request.groups)
+            if not ledger.waits(request.id) or not self._may_have(leaf, request, least):
+                continue
+            groups = self._within_bounds(leaf, request)
+            nodes = {place_.node_id for place_ in places}
+            attempt = place(groups, ledger.cluster, request.work, nodes)
+            if attempt.complete:
+                ledger.start(request, groups, attempt.placements)
+                yield Start(request, attempt.placements)
 
     def _may_have(self, leaf: QueueNode, request: Request, amounts: Amounts) -> bool:
         ledger = self._ledger
@@ -184,7 +224,7 @@ class Turns:
             self._profile = Profile(
                 ledger.cluster, ledger.all_releases(), ledger.now, ledger.windows()
             )
-            self.again_at = ledger.next_boundary()
+            self._look_again_at(ledger.next_boundary())
         for head in self._pending:
             lasts = head.time_limit_s or None
             found = self._profile.earliest(head.groups, lasts, reservation=head.reservation)
@@ -203,7 +243,7 @@ class Turns:
         return self._possible[groups]
 
 
-def at_minimum(groups: Sequence) -> Shape:  # type: ignore[type-arg]
+def at_minimum(groups: Sequence[Group]) -> Shape:
     """The groups with no more replicas than they need."""
     return tuple(
         group

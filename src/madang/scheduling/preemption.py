@@ -1,0 +1,415 @@
+"""Making room: which of those who run are stopped, or shrunk, for one who may have their place.
+
+Who may be stopped for a request:
+
+- replicas of an elastic gang above its minimum: they hold only what was idle;
+- in its own queue, what is preemptible and of lower priority;
+- in other queues (where their paths part, `own` on its side and `other` on theirs): what is
+  preemptible, while `other` holds more than its guarantee of what is asked for, and either `own`
+  stays within its guarantee, or the share of `own` afterwards is neither above that of `other`
+  afterwards nor as large as that of `other` before.
+
+So nobody is stopped by one whom it could have stopped a moment later. By priority: it would have
+to be higher, and lower. For a guarantee: `other` holds more than its guarantee, so it can't win
+that back within it, and takes nothing from who is within theirs. For shares: with s the share of
+`own` afterwards and t, t' those of `other` before and afterwards, s ≤ t' and s < t; to win it back
+`other` would have to end up at t with t ≤ (share of `own` without it) ≤ s. (Kueue's
+"LessThanOrEqualToFinalShare", made strict where shares do not move.)
+
+Chosen is what loses the least work since it was last saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from madang.core.amounts import format_amounts
+from madang.scheduling import sums
+from madang.scheduling.ledger import Ledger, need_of
+from madang.scheduling.line import Shape
+from madang.scheduling.model import Amounts, Kept, Placement, Preempt, Request, Resize
+from madang.scheduling.ordering import order_of
+from madang.scheduling.placement import place, undo
+from madang.scheduling.queues import QueueNode
+from madang.scheduling.room import Room
+from madang.scheduling.runs import Run, number_of
+
+Actions = list[Preempt | Resize]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What can be stopped only together: one replica of an elastic gang, or all of a run."""
+
+    run: Run
+    keys: tuple[str, ...]
+    shrinks: bool
+    own: bool
+    lost_s: float
+    amounts: Amounts = field(compare=False)
+
+    @property
+    def order(self) -> tuple[bool, bool, int, float, float, str, int]:
+        """Who is stopped first: what was idle, others' queues, low priority, little work lost, the
+        youngest."""
+        request = self.run.request
+        priority = request.priority if self.own else 0
+        number = -number_of(self.keys[0]) if self.shrinks else 0
+        head = (not self.shrinks, self.own, priority)
+        return (*head, self.lost_s, -self.run.since, request.id, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who is stopped, and where the winner goes."""
+
+    units: tuple[Unit, ...]
+    placements: tuple[Placement, ...]
+
+    @property
+    def cost(self) -> tuple[bool, int, float, int]:
+        """Stopping somebody, the highest priority of one's own queue, task seconds lost, how
+        many."""
+        stops = [unit for unit in self.units if not unit.shrinks]
+        highest = max((u.run.request.priority for u in stops if u.own), default=-(2**31))
+        return (bool(stops), highest, sum(u.lost_s for u in self.units), len(self.units))
+
+
+class Preemption:
+    """Asked for one request at a time; changes nothing unless it makes room."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.again_at: float | None = None
+        """When the first of those who are too young to be stopped no longer is."""
+
+    def make_room(self, leaf: QueueNode, request: Request, groups: Shape) -> Actions:
+        """Stop or shrink what must go, and keep the place; nothing when that can't be."""
+        units = self._units(leaf, request)
+        if not units or not self._is_enough(groups, units):
+            return []
+        units.sort(key=lambda unit: unit.order)
+        search = _Search(self._ledger, leaf, request, groups, units)
+        plan = search.best()
+        return self._carry_out(plan, request) if plan is not None else []
+
+    def _carry_out(self, plan: Plan, request: Request) -> Actions:
+        ledger = self._ledger
+        stopped = [unit for unit in plan.units if not unit.shrinks]
+        actions: Actions = []
+        gained = format_amounts(dict(sums.of_groups(ledger.meter, request.groups)))
+        for unit in stopped:
+            victim = unit.run.request
+            actions.append(Preempt(victim.id, victim.owner, request.id, gained, unit.lost_s))
+        gone = {unit.run.request.id for unit in stopped}
+        shrunk: dict[str, list[str]] = {}
+        runs: dict[str, Run] = {}
+        for unit in plan.units:
+            if unit.shrinks and unit.run.request.id not in gone:
+                shrunk.setdefault(unit.run.request.id, []).extend(unit.keys)
+                runs[unit.run.request.id] = unit.run
+        for request_id, keys in shrunk.items():
+            owner = runs[request_id].request.owner
+            actions.append(Resize(request_id, owner, (), tuple(keys), request.id))
+        until = tuple(dict.fromkeys(key for unit in plan.units for key in unit.keys))
+        for key in until:
+            ledger.leave(key)
+        ledger.keep(Kept(request.id, plan.placements, until))
+        return actions
+
+    # -- who may be stopped -------------------------------------------------------------------
+
+    def _units(self, leaf: QueueNode, request: Request) -> list[Unit]:
+        ledger = self._ledger
+        units = [
+            Unit(run, (key,), True, False, 0.0, run.keys[key])
+            for run in ledger.runs.resizable.values()
+            for key in extra_keys(run)
+        ]
+        if not ledger.policy.preemption:
+            return units
+        least = sums.of_groups(ledger.meter, request.groups)
+        for queue_id, by_priority in ledger.runs.preemptible.items():
+            other = ledger.tree.leaf(queue_id)
+            own = other is leaf
+            if own and not order_of(leaf.queue.ordering).preempts:
+                continue
+            if not own and not may_reclaim(leaf, other, least, ()):
+                continue
+            for priority, runs in by_priority.items():
+                if own and priority >= request.priority:
+                    continue
+                units.extend(self._stops(runs.values(), other, own))
+        return units
+
+    def _stops(self, runs: Iterable[Run], leaf: QueueNode, own: bool) -> Iterator[Unit]:
+        now = self._ledger.now
+        rests = max(node.queue.min_runtime_s for node in leaf.path)
+        for run in runs:
+            if run.leaving or not run.keys:
+                continue
+            if run.since + rests > now:
+                ripe = run.since + rests
+                self.again_at = ripe if self.again_at is None else min(self.again_at, ripe)
+                continue
+            total: dict[str, int] = {}
+            for amounts in run.keys.values():
+                sums.add(total, amounts)
+            yield Unit(run, tuple(run.keys), False, own, run.lost_s(now), sums.amounts_of(total))
+
+    def _is_enough(self, groups: Shape, units: Sequence[Unit]) -> bool:
+        """Whether it would fit if the cluster were one node, and all of them gone."""
+        ledger = self._ledger
+        total: dict[str, int] = {}
+        for unit in units:
+            sums.add(total, unit.amounts)
+        capacity, use = ledger.tree.capacity, ledger.tree.root.planned
+        return all(
+            capacity.get(name, 0) - use.get(name, 0) + total.get(name, 0) >= amount
+            for name, amount in sums.of_groups(ledger.meter, groups)
+            if "/" not in name
+        )
+
+
+class _Search:
+    """For one request: a set of units that is enough, and lawful, and cheap."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        leaf: QueueNode,
+        request: Request,
+        groups: Shape,
+        units: Sequence[Unit],
+    ) -> None:
+        self._ledger = ledger
+        self._leaf = leaf
+        self._request = request
+        self._groups = groups
+        self._units = units
+        self._least = sums.of_groups(ledger.meter, groups)
+        self._cluster = ledger.cluster
+        self._gone: list[Unit] = []
+
+    def best(self) -> Plan | None:
+        alone = len(self._groups) == 1 and self._groups[0].replicas_min == 1
+        if alone and self._may_have():
+            return self._on_one_node()
+        return self._one_after_the_other()
+
+    # -- one replica: node by node ------------------------------------------------------------
+
+    def _on_one_node(self) -> Plan | None:
+        """The cheapest of all nodes."""
+        by_node: dict[str, list[Unit]] = {}
+        for unit in self._units:
+            for node_id in {self._ledger.held[key].node_id for key in unit.keys}:
+                by_node.setdefault(node_id, []).append(unit)
+        allowed = self._suiting_nodes()
+        plans = []
+        for node_id, units in by_node.items():
+            if node_id in allowed:
+                plan = self._on_node(node_id, units)
+                if plan is not None:
+                    plans.append(plan)
+        plans.sort(
+            key=lambda plan: (plan.cost, self._ledger.nodes[plan.placements[0].node_id].name)
+        )
+        return next((plan for plan in plans if self._lawful(plan.units)), None)
+
+    def _suiting_nodes(self) -> set[str]:
+        group = self._groups[0]
+        cluster = self._ledger.cluster
+        counts = cluster.most_by_row(group.resources, group.where, empty=True)
+        return {
+            node.id
+            for node, count in zip(cluster.free().nodes, counts.tolist(), strict=False)
+            if node is not None and count
+        }
+
+    def _on_node(self, node_id: str, units: Sequence[Unit]) -> Plan | None:
+        need = self._groups[0].resources
+        room = self._ledger.room(node_id)
+        gone: list[Unit] = []
+        for unit in units:
+            self._move(room, unit, 1)
+            gone.append(unit)
+            if room.fit(need) is not None:
+                break
+        else:
+            return None
+        for unit in sorted(gone[:-1], key=lambda unit: unit.order, reverse=True):
+            self._move(room, unit, -1)
+            if room.fit(need) is None:
+                self._move(room, unit, 1)
+            else:
+                gone.remove(unit)
+        devices = room.fit(need)
+        assert devices is not None
+        group = self._groups[0]
+        return Plan(tuple(gone), (Placement(group.role, group.first, node_id, devices),))
+
+    def _move(self, room: Room, unit: Unit, sign: int) -> None:
+        for key in unit.keys:
+            allocation = self._ledger.held[key]
+            if allocation.node_id == room.node.id:
+                move = room.give if sign > 0 else room.take
+                move(allocation, allocation.devices)
+
+    # -- gangs, and where a queue is full: one after the other ---------------------------------
+
+    def _one_after_the_other(self) -> Plan | None:
+        """In their order until it is enough (looked at after 1, 2, 4, … of them), then without
+        those that turn out not to be needed."""
+        self._cluster = self._ledger.cluster.copy()
+        self._gone = []
+        try:
+            placements = self._until_it_fits()
+            if placements is None:
+                return None
+            placements = self._without_the_needless(placements)
+            return Plan(tuple(self._gone), placements) if self._gone else None
+        finally:
+            for unit in self._gone:
+                self._ledger.shift_sums(unit.run, unit.amounts, 1)
+
+    def _until_it_fits(self) -> tuple[Placement, ...] | None:
+        look_at = 1
+        for number, unit in enumerate(self._units, start=1):
+            if self._may_stop(unit):
+                self._shift(unit, -1)
+                self._gone.append(unit)
+            if len(self._gone) >= look_at or number == len(self._units):
+                look_at = 2 * len(self._gone)
+                placements = self._fits()
+                if placements is not None:
+                    return placements
+        return None
+
+    def _without_the_needless(self, placements: tuple[Placement, ...]) -> tuple[Placement, ...]:
+        nodes = {placement.node_id for placement in placements}
+        full = self._gone_for_bounds()
+        for unit in reversed(self._gone.copy()):
+            elsewhere = all(self._ledger.held[key].node_id not in nodes for key in unit.keys)
+            self._shift(unit, 1)
+            self._gone.remove(unit)
+            if elsewhere and not full:
+                continue
+            found = self._fits()
+            if found is not None and self._lawful(self._gone):
+                placements = found
+                nodes = {placement.node_id for placement in placements}
+            else:
+                self._shift(unit, -1)
+                self._gone.append(unit)
+        return placements
+
+    def _gone_for_bounds(self) -> bool:
+        """Whether a queue or a limit was full before they were gone."""
+        for unit in self._gone:
+            self._ledger.shift_sums(unit.run, unit.amounts, 1)
+        full = not self._may_have()
+        for unit in self._gone:
+            self._ledger.shift_sums(unit.run, unit.amounts, -1)
+        return full
+
+    def _shift(self, unit: Unit, sign: int) -> None:
+        """It is gone (-1), or back."""
+        self._ledger.shift_sums(unit.run, unit.amounts, sign)
+        move = self._cluster.give if sign < 0 else self._cluster.take
+        for key in unit.keys:
+            allocation = self._ledger.held[key]
+            if allocation.node_id in self._ledger.nodes:
+                move(allocation.node_id, need_of(allocation), allocation.devices)
+
+    def _fits(self) -> tuple[Placement, ...] | None:
+        if not self._may_have():
+            return None
+        attempt = place(self._groups, self._cluster, self._request.work)
+        if not attempt.complete:
+            return None
+        undo(attempt, self._groups, self._cluster)
+        return attempt.placements
+
+    # -- what is lawful -----------------------------------------------------------------------
+
+    def _may_have(self) -> bool:
+        """Whether queues and limits allow it, as sums are now."""
+        ledger, request = self._ledger, self._request
+        if ledger.limits.spent(request.user, request.project, self._least) is not None:
+            return False
+        full = ledger.tree.full(self._leaf, self._least, returnable=request.preemptible)
+        return full is None
+
+    def _may_stop(self, unit: Unit) -> bool:
+        if unit.own or unit.shrinks:
+            return True
+        other = self._ledger.tree.leaf(unit.run.request.queue)
+        return may_reclaim(self._leaf, other, self._least, unit.amounts)
+
+    def _lawful(self, units: Sequence[Unit]) -> bool:
+        """Whether each may be stopped when those before it are gone; none of them is, in the sums
+        that are asked: but those that are gone already, which it puts back meanwhile."""
+        if all(unit.own or unit.shrinks for unit in units):
+            return True
+        gone = self._gone
+        for unit in gone:
+            self._ledger.shift_sums(unit.run, unit.amounts, 1)
+        lawful = True
+        out: list[Unit] = []
+        for unit in units:
+            if not self._may_stop(unit):
+                lawful = False
+                break
+            self._ledger.shift_sums(unit.run, unit.amounts, -1)
+            out.append(unit)
+        for unit in out:
+            self._ledger.shift_sums(unit.run, unit.amounts, 1)
+        for unit in gone:
+            self._ledger.shift_sums(unit.run, unit.amounts, -1)
+        return lawful
+
+
+def may_reclaim(leaf: QueueNode, other: QueueNode, asked: Amounts, given: Amounts) -> bool:
+    """Whether a request of `leaf` may take from `other`, which then holds `given` less; with
+    nothing given, whether it might take anything at all."""
+    own_side, other_side = where_paths_part(leaf, other)
+    if own_side is None or other_side is None:
+        return False
+    node: QueueNode | None = other
+    while node is not None and node is not other_side.parent:
+        if not node.queue.reclaimable:
+            return False
+        node = node.parent
+    names = {name for name, _ in given} if given else None
+    contested = [name for name, _ in asked if names is None or name in names]
+    guarantee = other_side.guarantee
+    if not any(other_side.planned.get(name, 0) > guarantee.get(name, 0) for name in contested):
+        return False
+    if own_side.guarantees(asked):
+        return True
+    tree = leaf.tree
+    own = tree.share_with(own_side, asked, 1) / own_side.queue.weight
+    after = tree.share_with(other_side, given, -1) / other_side.queue.weight
+    before = other_side.share / other_side.queue.weight
+    return own <= after and own < before
+
+
+def where_paths_part(
+    leaf: QueueNode, other: QueueNode
+) -> tuple[QueueNode | None, QueueNode | None]:
+    """The highest queues above both that differ."""
+    own_path = list(leaf.path)[::-1]
+    other_path = list(other.path)[::-1]
+    for own, theirs in zip(own_path, other_path, strict=False):
+        if own is not theirs:
+            return own, theirs
+    return None, None
+
+
+def extra_keys(run: Run) -> Iterator[str]:
+    """What an elastic run could give back and still run, the highest number first."""
+    for group in run.request.groups:
+        keys = run.replicas(group.role)
+        yield from reversed(keys[group.replicas_min :])
