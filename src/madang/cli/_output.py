@@ -121,6 +121,15 @@ def ago(moment: datetime | None) -> str:
     return f"{seconds} s ago"
 
 
+def about(moment: datetime | None) -> str:
+    """`about 14:20`, with the day when it is another one, in local time."""
+    if moment is None:
+        return "-"
+    local = moment.astimezone()
+    shown = "%H:%M" if local.date() == datetime.now().astimezone().date() else "%Y-%m-%d %H:%M"
+    return f"about {local.strftime(shown)}"
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "-"

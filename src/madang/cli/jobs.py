@@ -11,6 +11,7 @@ from madang.cli._output import (
     JsonOption,
     LimitOption,
     ProjectOption,
+    about,
     ago,
     connect,
     print_item,
@@ -18,6 +19,7 @@ from madang.cli._output import (
     print_list,
 )
 from madang.cli.job_run import created_lines, follow_new, run_job
+from madang.cli.job_waits import explain_job, move_job, set_priority
 
 if TYPE_CHECKING:
     from madang.schemas.jobs import JobDetail
@@ -30,6 +32,9 @@ _TAIL_BYTES_A_LINE = 400
 _MOST_TAIL_BYTES = 4 << 20
 
 app.command("run", context_settings={"allow_interspersed_args": False})(run_job)
+app.command("why")(explain_job)
+app.command("move")(move_job)
+app.command("priority", context_settings={"ignore_unknown_options": True})(set_priority)
 
 
 @app.command("list")
@@ -56,6 +61,7 @@ def list_jobs(
             "PROJECT": lambda job: job.project,
             "USER": lambda job: job.user,
             "ASKED": lambda job: ago(job.created_at),
+            "STARTS": lambda job: about(job.expected_start),
             "WHY": lambda job: job.reason.message if job.reason else "",
         },
         as_json=as_json,
@@ -227,6 +233,7 @@ def _detail_lines(detail: JobDetail) -> list[tuple[str, object]]:
         ("name", job.name),
         ("state", job.state.value),
         ("why", job.reason.message if job.reason else None),
+        ("starts", about(job.expected_start) if job.expected_start else None),
         ("exit code", job.exit_code),
         ("attempt", job.attempt),
         ("project", job.project),

@@ -26,6 +26,7 @@ def list_nodes(limit: LimitOption = 50, as_json: JsonOption = False) -> None:
         {
             "NAME": lambda node: node.name,
             "STATE": lambda node: node.state.value,
+            "POOL": lambda node: node.pool,
             "CPU": _cpu,
             "MEMORY": _memory,
             "DEVICES": _devices,
@@ -50,6 +51,7 @@ def show_node(node: NodeArgument, as_json: JsonOption = False) -> None:
         ("host", found.hostname),
         ("cpu", _cpu(found)),
         ("memory", _memory(found)),
+        *_place(found),
         ("sandbox", found.sandbox),
         ("enforced", ", ".join(found.limits) or "nothing"),
         ("seen", ago(found.seen_at)),
@@ -99,6 +101,42 @@ def drain_node(node: NodeArgument, as_json: JsonOption = False) -> None:
         ("stopping", f"{found.tasks} tasks"),
     ]
     print_item(found, as_json=as_json, lines=lines)
+
+
+@app.command("label")
+def label_node(
+    node: NodeArgument,
+    labels: Annotated[
+        list[str] | None, typer.Argument(help="NAME=VALUE, each; NAME= removes one.")
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="The pool that it belongs to; '' for none.")
+    ] = None,
+    counted: Annotated[
+        list[str] | None, typer.Option(help="Other things that it has: NAME=COUNT; 0 removes.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say to which pool a node belongs, what it is labelled with, what else it has
+    (administrators)."""
+    from madang.cli._job_options import parse_counts, parse_pairs
+
+    with connect() as client:
+        found = client.nodes.change(
+            node,
+            pool=pool,
+            labels=parse_pairs(labels, "labels") if labels else None,
+            counted=parse_counts(counted) if counted else None,
+        )
+    print_item(found, as_json=as_json, lines=[(found.name, ""), *_place(found)])
+
+
+def _place(node: Node) -> list[tuple[str, object]]:
+    return [
+        ("pool", node.pool),
+        ("labels", " ".join(f"{name}={value}" for name, value in node.labels.items())),
+        ("has", " ".join(f"{name}={count}" for name, count in node.counted.items())),
+    ]
 
 
 def _cpu(node: Node) -> str:
