@@ -74,10 +74,11 @@ class AsyncJobs(AsyncResource):
                 return
 
     async def create(self, request: JobCreate) -> Job:
-        """Run something: it is queued, and starts when there is room."""
+        """Run something: it is queued, and starts when there is room. It is run once, also when
+        an answer is lost on the way and the request has to be repeated."""
         if request.project is None and self._project:
             request = replace(request, project=self._project)
-        return await self._transport.call(Job, "POST", "jobs", json=asdict(request))
+        return await self._transport.post_once(Job, "jobs", json=asdict(request))
 
     async def run(self, command: Sequence[str], **options: Any) -> Job:
         """`create(JobCreate(command, ...))`, e.g. `run(["python", "train.py"], code="src",

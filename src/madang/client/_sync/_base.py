@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -21,6 +23,8 @@ from madang.client._http import (
 from madang.client.config import ClientConfig
 
 T = TypeVar("T")
+
+_AGAIN_S = (0.2, 1.0, 3.0, 5.0)
 
 
 class Transport:
@@ -53,6 +57,27 @@ class Transport:
         """
         response = self.request(method, f"/api/v1/{path}", params=params, json=json)
         return from_json(target, response.json() if response.content else None)
+
+    def post_once(self, target: type[T], path: str, *, json: Any) -> T:
+        """Like `call`, for what must not happen twice: when the answer is lost the request is
+        sent again with the same key, by which the server knows it.
+
+        Raises as `call` does; ConnectionFailed at once when there is nobody to send it to.
+        """
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        sent = False
+        for pause_s in (*_AGAIN_S, None):
+            try:
+                response = self._http.post(f"/api/v1/{path}", json=json, headers=headers)
+                break
+            except httpx.HTTPError as error:
+                sent = sent or not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+                if pause_s is None or not sent:
+                    raise connection_error(self.config.url, error) from None
+            time.sleep(pause_s)
+        if response.is_error:
+            raise error_of(response)
+        return from_json(target, response.json())
 
     def request(
         self, method: str, url: str, *, params: dict[str, Any] | None = None, **options: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from madang.core.errors import InvalidInput, LimitExceeded
@@ -77,9 +77,18 @@ async def list_jobs(
 
 
 @router.post("", status_code=201, dependencies=[permit(Permission.JOBS_WRITE)])
-async def create_job(body: JobCreate, context: Context, actor: Actor) -> Job:
-    """Run something: it is queued, and starts when there is room."""
-    return await _shown(context, actor, await jobs.create_job(context, actor, body))
+async def create_job(
+    body: JobCreate,
+    context: Context,
+    actor: Actor,
+    idempotency_key: Annotated[
+        str | None, Header(description="Chosen by the client: a repeated request runs nothing.")
+    ] = None,
+) -> Job:
+    """Run something: it is queued, and starts when there is room. With an `Idempotency-Key` that
+    came with the same request within a day, the answer is the job that it started."""
+    row = await jobs.create_job(context, actor, body, key=idempotency_key)
+    return await _shown(context, actor, row)
 
 
 @router.get("/{job}", dependencies=[permit(Permission.JOBS_READ)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.core.errors import InvalidInput
@@ -31,6 +32,7 @@ from madang.server.workloads.spec import (
     RoleSpec,
     WorkloadSpec,
 )
+from madang.server.workloads.submissions import find_submitted, remember_submitted
 from madang.server.workloads.tables import QueueRow, TaskRow, WorkloadRow
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -48,16 +50,40 @@ class Names:
 
 
 async def create_job(
-    context: ServerContext, principal: Principal, request: JobCreate
+    context: ServerContext, principal: Principal, request: JobCreate, *, key: str | None = None
 ) -> WorkloadRow:
-    """Submit a job. Raises InvalidInput, NotFound, Forbidden."""
+    """Submit a job; with the `key` of an earlier request of hers the job that came of that.
+
+    Raises InvalidInput, NotFound, Forbidden, LimitExceeded.
+    """
+    if key is None:
+        async with context.db.transaction() as session:
+            return await _submit_job(context, session, principal, request)
+    try:
+        return await _create_once(context, principal, request, key)
+    except IntegrityError:  # the same request came twice at once, and the other was quicker
+        return await _create_once(context, principal, request, key)
+
+
+async def _create_once(
+    context: ServerContext, principal: Principal, request: JobCreate, key: str
+) -> WorkloadRow:
     async with context.db.transaction() as session:
-        project = await resolve_project(session, principal, request.project)
-        spec = to_spec(request, project.id, principal.user_id)
-        parent = await _parent(session, principal)
-        return await service.submit_in(
-            context, session, principal, replace(spec, parent_id=parent)
-        )
+        found = await find_submitted(session, principal, key, request)
+        if found is not None:
+            return found
+        row = await _submit_job(context, session, principal, request)
+        await remember_submitted(context, session, principal, key, request, row)
+        return row
+
+
+async def _submit_job(
+    context: ServerContext, session: AsyncSession, principal: Principal, request: JobCreate
+) -> WorkloadRow:
+    project = await resolve_project(session, principal, request.project)
+    spec = to_spec(request, project.id, principal.user_id)
+    parent = await _parent(session, principal)
+    return await service.submit_in(context, session, principal, replace(spec, parent_id=parent))
 
 
 async def check_may_run(context: ServerContext, principal: Principal, project: str | None) -> None:

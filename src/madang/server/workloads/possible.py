@@ -33,12 +33,12 @@ async def check_possible(
     if empty is None:
         empty = context.parts[_PART] = _EmptyCluster(context)
     cluster = await empty.read(session)
-    for groups in _starting_together(spec):
+    for groups in starting_together(spec):
         if (refusal := refuse(groups, cluster)) is not None:
             raise _error(refusal, spec.kind)
 
 
-def _starting_together(spec: WorkloadSpec) -> list[tuple[Group, ...]]:
+def starting_together(spec: WorkloadSpec) -> list[tuple[Group, ...]]:
     """Each replica of a service starts by itself; all of anything else start at once."""
     if spec.kind is WorkloadKind.SERVICE:
         return [(Group(role.name, 1, 1, role.resources, where=role.where),) for role in spec.roles]

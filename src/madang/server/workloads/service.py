@@ -24,6 +24,8 @@ from madang.server.workloads.history import announce_workload, lock_workload, re
 from madang.server.workloads.inputs import resolve_inputs
 from madang.server.workloads.possible import check_possible
 from madang.server.workloads.queues import resolve_queue
+from madang.server.workloads.quota import check_quota
+from madang.server.workloads.reservations import resolve_reservation
 from madang.server.workloads.spec import WorkloadSpec, check_spec
 from madang.server.workloads.tables import TaskRow, WorkloadInputRow, WorkloadRow
 
@@ -51,7 +53,11 @@ async def submit_in(
     inputs = await resolve_inputs(context, session, principal, spec)
     await task_user(context, session, spec.user_id)  # refuses whom the nodes can't run tasks for
     queue = await resolve_queue(session, context, spec.project_id, spec.queue)
+    await check_quota(session, spec, queue)
     now = context.clock.now()
+    reservation = None
+    if spec.reservation:
+        reservation = await resolve_reservation(session, spec.project_id, spec.reservation, now)
     row = WorkloadRow(
         id=new_id(_ID_PREFIX[spec.kind]),
         kind=spec.kind,
@@ -62,6 +68,7 @@ async def submit_in(
         spec=spec.to_json(),
         created_at=now,
         priority=spec.priority,
+        reservation_id=reservation.id if reservation else None,
         replicas={role.name: role.replicas_min for role in spec.roles},
         parent_id=spec.parent_id,
         environment_id=inputs.environment_id,

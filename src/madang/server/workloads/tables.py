@@ -126,6 +126,20 @@ class WorkloadInputRow(Base):
     """How it was asked for, e.g. `digits@1:train`."""
 
 
+class SubmissionRow(Base):
+    """The key that a client gave its request to run something (`Idempotency-Key`), and what came
+    of it; kept for a day."""
+
+    __tablename__ = "submissions"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    """Of the request."""
+    workload_id: Mapped[str] = mapped_column(ForeignKey("workloads.id"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class TaskRow(Base):
     """A replica of a role in one attempt; made when it is given a node."""
 
