@@ -1,4 +1,4 @@
-"""Shortest remaining time first, wider jobs a little later: `remaining * sqrt(GPUs)`, between
+"""Shortest remaining time first, wider jobs a little later: `remaining * GPUs ** WIDTH`, between
 shortest time (which lets one wide job stop many) and least GPU time (which starves wide ones).
 
 A job that declared its total and never ran goes first: a round shows how fast it is. A job of
@@ -7,12 +7,12 @@ which no total is known counts as one that ends with its step of attained servic
 
 from __future__ import annotations
 
-import math
-
 from madang.scheduling.timeshare.attained import STEPS_GPU_S, step
 from madang.scheduling.timeshare.jobs import Job
 from madang.scheduling.timeshare.remaining import remaining_s, total
 
+WIDTH = 1 / 3
+"""How much being wide counts: 0 not at all (shortest time), 1 as much as time (GPU time)."""
 STAY = 0.8
 """Those who run count as so much shorter, so that equals do not stop one another by turns."""
 BEYOND = 3.0
@@ -22,7 +22,7 @@ BEYOND = 3.0
 def ranking(job: Job, now: float) -> tuple[float, ...]:
     left_s = remaining_s(job)
     if left_s is not None:
-        return (left_s * math.sqrt(job.smallest) * (STAY if job.holds else 1.0),)
+        return (left_s * job.smallest**WIDTH * (STAY if job.holds else 1.0),)
     if total(job.work) is not None:
         return (0.0,)
     steps = (*STEPS_GPU_S, BEYOND * STEPS_GPU_S[-1])
