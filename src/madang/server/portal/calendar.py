@@ -110,16 +110,16 @@ def week_markup(session: PortalSession, days: dict[date, list[Placed]], project:
 
 def _day(session: PortalSession, day: date, placed: list[Placed], project: str) -> str:
     now = session.now()
-    today = day == now.date()
+    when = "today" if day == now.date() else "past" if day < now.date() else ""
     line = ""
-    if today:
+    if when == "today":
         passed = (now - midnight(session, day)).total_seconds() / 86_400
         line = f'<hr class="m-now" style="top:{100 * passed:.2f}%">'
     title = escape(session.day(midnight(session, day)))
     items = "".join(_item(session, one, project) for one in placed)
     nothing = "" if placed else f'<li class="none">{escape(session.say("Nothing reserved"))}</li>'
     return (
-        f'<section class="m-day{" today" if today else ""}" data-day="{day.isoformat()}">'
+        f'<section class="m-day {when}" data-day="{day.isoformat()}">'
         f'<h3>{title}</h3><ul data-slots="{day.isoformat()}">{line}{items}{nothing}</ul></section>'
     )
 
@@ -140,7 +140,7 @@ def _item(session: PortalSession, placed: Placed, project: str) -> str:
         f'<li style="{style}"><button type="button" class="m-block {kind} {window.state.value}" '
         f'data-reservation="{escape(reservation.id)}" aria-label="{escape(label)}">'
         f"<b>{escape(reservation.name)}</b> <span>{escape(times)}</span> "
-        f"<span>{escape(what)}</span></button></li>"
+        f"<span>{escape(what.partition(' cpu=')[0].partition(' memory=')[0])}</span></button></li>"
     )
 
 

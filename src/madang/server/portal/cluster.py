@@ -18,7 +18,7 @@ from madang.server.portal.dialogs import button
 from madang.server.portal.filters import Filter, FilterBar
 from madang.server.portal.frame import header, page, problem_panel
 from madang.server.portal.history import history_tab
-from madang.server.portal.live import refresh_on
+from madang.server.portal.live import Patience, refresh_on
 from madang.server.portal.node_dialogs import act_on_node
 from madang.server.portal.reservations import new_reservation, reservations_tab
 from madang.server.portal.session import PortalSession
@@ -102,8 +102,9 @@ class ClusterNodes:
         self._grid = ui.element("div").classes("m-map")
         self._grid.on("click", self._act, js_handler=ACT)
         self._pager = ui.element("div").classes("m-pager")
+        patience = Patience(self._grid, self.draw)
         await self.draw()
-        refresh_on(session, CHANGES, self.draw, quiet_s=QUIET_S)
+        refresh_on(session, CHANGES, patience.draw, quiet_s=QUIET_S)
 
     async def draw(self) -> None:
         """Fetch what is shown and change the rows that are other than before."""

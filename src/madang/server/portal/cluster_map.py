@@ -91,6 +91,15 @@ def node_row(session: PortalSession, node: ClusterNode, *, may_write: bool) -> s
     )
 
 
+def node_strip(session: PortalSession, node: ClusterNode) -> str:
+    """A node in a few centimetres: its name and its cells."""
+    return (
+        f'<div class="m-strip"><small>{escape(node.name)}</small>'
+        f'<div class="m-gpus" role="group" aria-label="{escape(node.name)}" data-cells>'
+        f"{_cells(session, node)}</div></div>"
+    )
+
+
 def device_words(session: PortalSession, node: str, device: ClusterDevice) -> list[str]:
     """What the cell says when looked at: a line each."""
     say = session.say

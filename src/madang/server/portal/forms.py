@@ -71,11 +71,10 @@ class FormDialog:
             with ui.element("div").classes("m-form"):
                 for field in fields:
                     self._boxes[field.name] = self._box(field)
+            shown = lines(self.values)
+            self._line = command(shown[0], say("Copy"))
             with ui.element("details").classes("m-same"):
-                words = say("The same on the command line and in Python")
-                html(escape(words), tag="summary")
-                shown = lines(self.values)
-                self._line = command(shown[0], say("Copy"))
+                html(escape(say("The same in Python")), tag="summary")
                 self._call = command(shown[1], say("Copy"))
             self._problem = with_attributes(html(""), {"role": "alert"})
             self._ways = ui.element("div").classes("m-actions")

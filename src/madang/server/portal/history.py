@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -13,6 +15,7 @@ from madang.schemas.scheduling import QueueHistory, ResourceHistory, SchedulingH
 from madang.server.portal.charts import GREY, PALETTE, raw_numbers, time_chart
 from madang.server.portal.components import html, note, plain_table
 from madang.server.portal.live import refresh_on
+from madang.server.portal.queue_tree import all_queues
 from madang.server.portal.session import PortalSession
 
 RANGES = {
@@ -28,6 +31,9 @@ POINTS = 240
 LEAST_STEP_S = 15.0
 QUEUES = 8
 """Lines of queues in a chart; the others are in its numbers."""
+
+MINUTES_FROM_S = 120.0
+"""Longer waits are drawn in minutes."""
 
 QUIET_S = 15.0
 GIB = 2**30
@@ -65,9 +71,19 @@ async def history_tab(session: PortalSession, state: ui.html) -> None:
 
 
 async def _history(session: PortalSession, span: timedelta) -> SchedulingHistory:
+    """Of queues only those that work waits in, which do not contain each other, by full name."""
     step_s = max(LEAST_STEP_S, span.total_seconds() / POINTS)
     since = session.context.clock.now() - span
-    return await session.everywhere.scheduling.history(since=since, step_s=step_s)
+    history, queues = await asyncio.gather(
+        session.everywhere.scheduling.history(since=since, step_s=step_s), all_queues(session)
+    )
+    names = {
+        queue.id: f"{queue.path} ({queue.project})" if queue.project else queue.path
+        for queue in queues
+        if queue.leaf
+    }
+    leaves = [replace(one, name=names[one.queue]) for one in history.queues if one.queue in names]
+    return replace(history, queues=leaves)
 
 
 def _range_bar(session: PortalSession, chosen: str) -> None:
@@ -100,7 +116,7 @@ def _sentence(session: PortalSession, history: SchedulingHistory) -> str:
 
 def duration_words(session: PortalSession, seconds: float) -> str:
     say = session.say
-    if seconds < 120:
+    if seconds < MINUTES_FROM_S:
         return say("{number} s", number=f"{seconds:.0f}")
     if seconds < 7200:
         return say("{number} min", number=f"{seconds / 60:.0f}")
@@ -128,12 +144,23 @@ def _charts(session: PortalSession, history: SchedulingHistory) -> dict[str, Cha
             session, session.say("Jobs that wait, by queue"), busiest,
             lambda point: point.waiting, session.say("jobs"),
         )  # fmt: skip
-        charts["waits"] = _queue_chart(
-            session, session.say("Wait before the start, by queue (median)"), busiest,
-            lambda point: None if point.p50_wait_s is None else point.p50_wait_s / 60,
-            session.say("minutes"), gaps=True,
-        )  # fmt: skip
+        charts["waits"] = _waits_chart(session, busiest)
     return charts
+
+
+def _waits_chart(session: PortalSession, queues: Sequence[QueueHistory]) -> Chart:
+    waits = [point.p50_wait_s or 0.0 for one in queues for point in one.points]
+    scale, unit = 1.0, session.say("seconds")
+    if max(waits) > MINUTES_FROM_S:
+        scale, unit = 60.0, session.say("minutes")
+    return _queue_chart(
+        session,
+        session.say("Wait before the start, by queue (median)"),
+        queues,
+        lambda point: None if point.p50_wait_s is None else point.p50_wait_s / scale,
+        unit,
+        gaps=True,
+    )
 
 
 def _resource_chart(session: PortalSession, one: ResourceHistory) -> Chart:

@@ -8,10 +8,13 @@ from html import escape
 from nicegui import ui
 
 from madang.core.permissions import Permission
+from madang.schemas import Page
 from madang.schemas.endpoints import Endpoint
 from madang.schemas.jobs import Job
-from madang.schemas.nodes import Node, NodeDevice
-from madang.server.portal.components import chip, html, link_button, note, plain_table, size
+from madang.schemas.scheduling import ClusterNode, ClusterSummary
+from madang.server.portal.cluster import cluster_sentence
+from madang.server.portal.cluster_map import legend, model_card, node_strip
+from madang.server.portal.components import html, link_button, note, plain_table
 from madang.server.portal.endpoints import endpoint_link, endpoint_state
 from madang.server.portal.frame import header, page, role_note
 from madang.server.portal.jobs import asks_for, jobs_sentence, state_line
@@ -19,7 +22,8 @@ from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
 
 RECENT = 8
-NODES = 100
+NODES = 24
+"""Nodes in the strip of the cluster."""
 
 
 @page("/", title="Home", section="/")
@@ -42,11 +46,12 @@ async def home_page(session: PortalSession) -> None:
 
     async def draw() -> None:
         client = session.client
-        sentence, mine, waiting, nodes, endpoints = await asyncio.gather(
+        sentence, mine, waiting, summary, nodes, endpoints = await asyncio.gather(
             jobs_sentence(session),
             client.jobs.list(limit=RECENT, user="me"),
             client.jobs.list(limit=RECENT, state=["pending"]),
-            client.nodes.list(limit=NODES),
+            client.cluster.summary(),
+            client.cluster.list(limit=NODES),
             client.endpoints.list(limit=RECENT),
         )
         state.set_content(escape(sentence))
@@ -57,7 +62,7 @@ async def home_page(session: PortalSession) -> None:
             if others:
                 _job_list(session, say("What else waits, and why"), others, "")
             _endpoints(session, endpoints.items)
-            _cluster(session, nodes.items)
+            _cluster(session, summary, nodes)
 
     await draw()
     changes = (session.topic("workloads"), "node:", "endpoint:")
@@ -98,43 +103,17 @@ def _endpoints(session: PortalSession, endpoints: list[Endpoint]) -> None:
     html(cards).classes("m-cards")
 
 
-def _cluster(session: PortalSession, nodes: list[Node]) -> None:
+def _cluster(session: PortalSession, summary: ClusterSummary, nodes: Page[ClusterNode]) -> None:
+    """Each accelerator as a cell; the first nodes of a large cluster."""
     say = session.say
-    html(f"<h2>{escape(say('Cluster'))}</h2>")
-    if not nodes:
-        words = escape(say("No node is connected: nothing can start."))
-        html(f'<p class="m-muted">{words}</p>')
-    for node in nodes:
-        _node_strip(session, node)
-
-
-def _node_strip(session: PortalSession, node: Node) -> None:
-    """A node as one line, each of its accelerators as a cell."""
-    say = session.say
-    use = say(
-        "{cpu_used:g} of {cpu:g} CPUs and {memory_used} of {memory} in use",
-        cpu_used=node.cpu_used,
-        cpu=node.cpu,
-        memory_used=size(node.memory_used_bytes),
-        memory=size(node.memory_bytes),
-    )
-    cells = "".join(_device_cell(session, device) for device in node.devices)
-    simulated = any(device.simulated for device in node.devices)
-    label = f' <span class="m-chip wait">{escape(say("simulated GPUs"))}</span>' * simulated
-    html(
-        f"<b>{escape(node.name)}</b> {chip(node.state, say(node.state.value))}{label} "
-        f'<span class="m-muted">{escape(use)}</span>'
-        + (f'<div class="m-cells">{cells}</div>' if cells else "")
-    ).classes("m-card m-node")
-
-
-def _device_cell(session: PortalSession, device: NodeDevice) -> str:
-    share = session.say(
-        "{model} number {index}: {percent} % held",
-        model=device.model,
-        index=device.index,
-        percent=round(100 * device.used),
-    )
-    fill = f"linear-gradient(to top, var(--accent) {100 * device.used:.0f}%, transparent 0)"
-    words = escape(share)
-    return f'<i role="img" aria-label="{words}" title="{words}" style="background:{fill}"></i>'
+    title = f'<a href="/cluster">{escape(say("Cluster"))}</a>'
+    words = f'<p class="m-muted">{escape(cluster_sentence(session, summary))}</p>'
+    html(f"<h2>{title}</h2>{words}")
+    if summary.models:
+        cards = "".join(model_card(session, use) for use in summary.models)
+        html(cards).classes("m-models")
+    strips = "".join(node_strip(session, node) for node in nodes.items if node.devices)
+    if strips:
+        html(legend(session) + f'<div class="m-strips">{strips}</div>')
+    if nodes.next_cursor is not None:
+        link_button(say("All nodes"), "/cluster")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from madang.core.errors import MadangError
 from madang.core.permissions import Permission
 from madang.core.states import WorkloadState
 from madang.schemas.events import Event
-from madang.schemas.jobs import JobDetail, JobInput, MetricSeries, Task
+from madang.schemas.jobs import Job, JobDetail, JobInput, MetricSeries, Task
 from madang.server.portal.components import (
     chip,
     command,
@@ -73,7 +74,7 @@ async def job_page(session: PortalSession) -> None:
         nonlocal detail
         before, fresh = detail, await session.client.jobs.get(job_id)
         detail = fresh
-        state.set_content(state_line(session, fresh.job))
+        state.set_content(_state(session, fresh.job, told_below=current == "overview"))
         if (fresh.job.state, fresh.job.priority) != (before.job.state, before.job.priority):
             actions.clear()
             with actions:
@@ -97,6 +98,12 @@ async def job_page(session: PortalSession) -> None:
         refresh_on(
             session, (f"metrics:{job_id}",), lambda: charts.draw(body, job_id), quiet_s=CHART_S
         )
+
+
+def _state(session: PortalSession, job: Job, *, told_below: bool) -> str:
+    """The state line; what a waiting job waits for is left to the card below it."""
+    shown = replace(job, reason=None) if told_below and job.state == WorkloadState.PENDING else job
+    return state_line(session, shown)
 
 
 def _actions(session: PortalSession, detail: JobDetail) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from nicegui import background_tasks, ui
+from nicegui import background_tasks, events, ui
 from nicegui.client import ClientConnectionTimeout
 
 from madang.core.errors import MadangError
@@ -50,6 +50,29 @@ class LivePages:
                 for prefixes, changed in list(self._watchers.values()):
                     if any(topic.startswith(prefixes) for topic in topics):
                         changed.set()
+
+
+class Patience:
+    """Holds live changes back while somebody's hand is on `place`: a menu of it is open, a handle
+    held, a number typed (scheduling.js tells). What was held back is drawn after it."""
+
+    def __init__(self, place: ui.element, draw: Callable[[], Awaitable[None]]) -> None:
+        self._draw = draw
+        self._busy = False
+        self._late = False
+        place.on("busy", self._told, js_handler="(event) => emit(event.detail)")
+
+    async def draw(self) -> None:
+        if self._busy:
+            self._late = True
+        else:
+            await self._draw()
+
+    async def _told(self, event: events.GenericEventArguments) -> None:
+        self._busy = bool(event.args)
+        if self._late and not self._busy:
+            self._late = False
+            await self._draw()
 
 
 def refresh_on(

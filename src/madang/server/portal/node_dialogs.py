@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from html import escape
+from typing import Any
 
 from nicegui import ui
 
 from madang.core.errors import InvalidInput, MadangError
-from madang.schemas.nodes import NodeDetail, NodeTask
+from madang.schemas.nodes import Node, NodeDetail, NodeTask
 from madang.server.portal.components import (
     chip,
     command,
-    command_markup,
     facts,
     html,
     plain_table,
@@ -23,6 +23,7 @@ from madang.server.portal.components import (
     with_attributes,
 )
 from madang.server.portal.dialogs import button, end_of_dialog, undoable
+from madang.server.portal.forms import Field, FormDialog, Values
 from madang.server.portal.session import PortalSession
 
 Draw = Callable[[], Awaitable[None]]
@@ -95,70 +96,90 @@ def _drain(session: PortalSession, detail: NodeDetail, draw: Draw) -> None:
 
 
 def _change(session: PortalSession, detail: NodeDetail, draw: Draw) -> None:
+    """Its pool, its labels, what else it has that jobs may ask for."""
     say, node = session.say, detail.node
-    with ui.dialog(value=True) as dialog, ui.card().classes("m-dialog"):
-        html(escape(say("Pool and labels of {node}", node=node.name)), tag="h2")
-        pool = ui.input(label=say("Pool (jobs may ask for one)"), value=node.pool)
-        labels = ui.input(
-            label=say("Labels (rack says where it stands)"),
-            value=shlex.join(f"{key}={value}" for key, value in sorted(node.labels.items())),
-            placeholder="rack=r1 generation=5",
-        )
-        for box in (pool, labels):
-            box.props("outlined dense stack-label").style("width:100%")
-        line = command(_label_command(node.name, pool.value, labels.value), say("Copy"))
-        problem = with_attributes(html(""), {"role": "alert"})
 
-        def changed() -> None:
-            labels.error = None
-            shown = _label_command(node.name, pool.value, labels.value)
-            line.set_content(command_markup(shown, say("Copy")))
+    async def submit(typed: Values) -> None:
+        await session.client.nodes.change(node.name, **node_changes(node, typed))
+        await draw()
 
-        async def run() -> None:
-            try:
-                wanted = parse_labels(labels.value or "")
-                gone = dict.fromkeys(node.labels.keys() - wanted.keys(), "")
-                await session.client.nodes.change(
-                    node.name, pool=(pool.value or "").strip(), labels=wanted | gone
-                )
-            except MadangError as error:
-                if (error.field or "").startswith("labels"):
-                    labels.error = sentence(str(error))
-                else:
-                    problem.set_content(problem_markup(error))
-                return
-            dialog.close()
-            await draw()
-
-        for box in (pool, labels):
-            box.on_value_change(changed)
-        end_of_dialog(session, dialog, say("Save"), run)
+    FormDialog(
+        session,
+        say("Pool and labels of {node}", node=node.name),
+        [
+            Field("pool", say("Pool (jobs may ask for one)"), node.pool),
+            Field("labels", say("Labels (rack says where it stands)"), _words(node.labels),
+                  hint="rack=r1 generation=5"),
+            Field("counted", say("What else it has, and how much of it"), _words(node.counted),
+                  hint="matlab=2"),
+        ],
+        lambda typed: node_lines(node, typed),
+        submit,
+        label=say("Save"),
+    )  # fmt: skip
 
 
-def parse_labels(text: str) -> dict[str, str]:
+def node_changes(node: Node, typed: Values) -> dict[str, Any]:
+    """What differs, as the client's `change` takes it. Raises InvalidInput."""
+    labels = _pairs(typed["labels"], "labels")
+    counted = {name: _count(text) for name, text in _pairs(typed["counted"], "counted").items()}
+    gone = {name: "" for name in node.labels.keys() - labels.keys()}
+    none = {name: 0 for name in node.counted.keys() - counted.keys()}
+    changes: dict[str, Any] = {}
+    if typed["pool"] != node.pool:
+        changes["pool"] = typed["pool"]
+    if labels != node.labels:
+        changes["labels"] = labels | gone
+    if counted != node.counted:
+        changes["counted"] = counted | none
+    return changes
+
+
+def node_lines(node: Node, typed: Values) -> tuple[str, str]:
+    """The command and the call that do it."""
+    words = ["madang", "node", "label", node.name]
+    try:
+        changes = node_changes(node, typed)
+    except InvalidInput:
+        return shlex.join(words), ""
+    if "pool" in changes:
+        words += ["--pool", changes["pool"]]
+    for name, number in changes.get("counted", {}).items():
+        words += ["--counted", f"{name}={number}"]
+    words += [f"{name}={value}" for name, value in changes.get("labels", {}).items()]
+    options = "".join(f", {name}={value!r}" for name, value in changes.items())
+    call = f"Client().nodes.change({node.name!r}{options})"
+    return shlex.join(words), f"from madang.client import Client\n\n{call}"
+
+
+def _words(pairs: Mapping[str, object]) -> str:
+    return shlex.join(f"{name}={value}" for name, value in sorted(pairs.items()))
+
+
+def _pairs(text: str, field: str) -> dict[str, str]:
     """`rack=r1 zone='a b'`. Raises InvalidInput."""
     try:
         words = shlex.split(text)
     except ValueError as error:
         raise InvalidInput(
             f"{text!r} can't be split into words: {error}",
-            field="labels",
+            field=field,
             hint="Close every quotation mark.",
         ) from None
-    labels = {}
+    pairs = {}
     for word in words:
-        key, separator, value = word.partition("=")
-        if not separator or not key:
-            raise InvalidInput(f"{word!r} is not NAME=VALUE", field="labels")
-        labels[key] = value
-    return labels
+        name, separator, value = word.partition("=")
+        if not separator or not name:
+            raise InvalidInput(f"{word!r} is not NAME=VALUE", field=field)
+        pairs[name] = value
+    return pairs
 
 
-def _label_command(node: str, pool: str | None, labels: str | None) -> str:
-    words = ["madang", "node", "label", node]
-    if pool:
-        words += ["--pool", pool]
-    return f"{shlex.join(words)} {labels or ''}".strip()
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is not a whole number", field="counted") from None
 
 
 def _show(session: PortalSession, detail: NodeDetail) -> None:
@@ -172,6 +193,7 @@ def _show(session: PortalSession, detail: NodeDetail) -> None:
                 (say("Machine"), escape(node.hostname)),
                 (say("Pool"), escape(node.pool)),
                 (say("Labels"), f'<span class="m-mono">{escape(labels)}</span>' if labels else ""),
+                (say("What else it has"), escape(_words(node.counted))),
                 (say("CPUs"), say("{used:g} of {all:g}", used=node.cpu_used, all=node.cpu)),
                 (
                     say("Memory"),

@@ -6,14 +6,15 @@ from html import escape
 
 from nicegui import ui
 
-from madang.schemas.queues import QueueExplanation, ShareLine, WaitingJob
-from madang.server.portal.components import command, html, link_button, note, plain_table
+from madang.schemas.queues import Queue, QueueExplanation, ShareLine, WaitingJob
+from madang.server.portal.components import command, facts, html, link_button, note, plain_table
 from madang.server.portal.dialogs import button
 from madang.server.portal.frame import header, page
+from madang.server.portal.history import duration_words
 from madang.server.portal.live import refresh_on
 from madang.server.portal.queue_dialogs import Draw, delete_queue, edit_queue
-from madang.server.portal.queue_tree import amount_words
-from madang.server.portal.queues import all_queues
+from madang.server.portal.queue_request import amounts_text
+from madang.server.portal.queue_tree import all_queues, amount_words
 from madang.server.portal.session import PortalSession
 
 FIRST = 100
@@ -72,9 +73,8 @@ def _sentence(session: PortalSession, explanation: QueueExplanation) -> str:
 
 def _draw(session: PortalSession, explanation: QueueExplanation, limit: int) -> None:
     say, queue = session.say, explanation.queue
-    if explanation.sentences:
-        words = "".join(f"<p>{escape(one)}</p>" for one in explanation.sentences)
-        html(words).classes("m-hint")
+    with ui.element("div").classes("m-card"):
+        facts(_facts(session, queue))
     html(f"<h2>{escape(say('Its share'))}</h2>")
     titles = [say("Resource"), say("In use"), say("Guarantee"), say("Fair share"), say("Limit"),
               say("Borrowed"), say("Lent"), say("Could still get"), say("Cluster")]  # fmt: skip
@@ -91,6 +91,29 @@ def _draw(session: PortalSession, explanation: QueueExplanation, limit: int) -> 
     html(f"<h2>{escape(say('The same on the command line'))}</h2>")
     project = f" --project {queue.project}" if queue.project else ""
     command(f"madang queue explain {queue.name}{project}", say("Copy"))
+
+
+def _facts(session: PortalSession, queue: Queue) -> list[tuple[str, str]]:
+    say = session.say
+    weight = say(
+        "{weight:g}: {fair} of the cluster while its siblings want more; it has {share}",
+        weight=queue.weight,
+        fair=f"{queue.fair_share:.1%}",
+        share=f"{queue.share:.1%}",
+    )
+    return [
+        (say("Weight"), escape(weight)),
+        (say("Project"), escape(queue.project or say("the platform's"))),
+        (say("Order within"), escape(queue.ordering)),
+        (say("Borrows at most"), escape(amounts_text(queue.borrowing_limit))),
+        (say("Lends at most"), escape(amounts_text(queue.lending_limit))),
+        (
+            say("Before a job may be preempted"),
+            escape(duration_words(session, queue.min_runtime_s)) if queue.min_runtime_s else "",
+        ),
+        (say("What for"), escape(queue.description)),
+        (say("Id"), f'<code class="m-mono">{escape(queue.id)}</code>'),
+    ]
 
 
 def _share_row(session: PortalSession, line: ShareLine) -> tuple[str, ...]:

@@ -41,6 +41,11 @@ class Line:
     below: int
 
 
+async def all_queues(session: PortalSession) -> list[Queue]:
+    """Every queue that she sees."""
+    return [queue async for queue in session.everywhere.queues.iterate()]
+
+
 def tree_lines(queues: Sequence[Queue]) -> list[Line]:
     """Parents before children, siblings by name. A queue whose parent she does not see is a
     root to her."""
@@ -217,11 +222,12 @@ def _weight_words(session: PortalSession, queue: Queue, parent: float) -> str:
 
 def _weight(session: PortalSession, line: Line) -> str:
     queue = line.queue
+    begin = f'<div class="weight" data-title="{escape(session.say("Weight"))}">'
     if not queue.can_write:
-        return f'<div class="weight"><span class="m-muted">× {queue.weight:g}</span></div>'
+        return f'{begin}<span class="m-muted">× {queue.weight:g}</span></div>'
     label = escape(session.say("Weight of {name}, as a number", name=queue.name))
     return (
-        f'<div class="weight"><span class="m-muted" aria-hidden="true">×</span>'
+        f'{begin}<span class="m-muted" aria-hidden="true">×</span>'
         f'<input class="m-input" type="number" min="0.01" step="any" value="{queue.weight:g}" '
         f'aria-label="{label}" data-weight-of="{escape(queue.id)}"></div>'
     )

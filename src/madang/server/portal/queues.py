@@ -15,7 +15,7 @@ from madang.server.portal.components import command, html, note
 from madang.server.portal.dialogs import button
 from madang.server.portal.filters import Filter, FilterBar
 from madang.server.portal.frame import header, page, role_note
-from madang.server.portal.live import refresh_on
+from madang.server.portal.live import Patience, refresh_on
 from madang.server.portal.queue_dialogs import (
     delete_queue,
     edit_queue,
@@ -26,6 +26,7 @@ from madang.server.portal.queue_dialogs import (
 from madang.server.portal.queue_tree import (
     Line,
     Scale,
+    all_queues,
     amount_words,
     matching,
     row_markup,
@@ -52,11 +53,6 @@ async def queues_page(session: PortalSession) -> None:
             button(say("New queue"), tree.new, "primary")
     role_note(session, Permission.QUEUES_WRITE)
     await tree.build(at)
-
-
-async def all_queues(session: PortalSession) -> list[Queue]:
-    """Every queue that she sees."""
-    return [queue async for queue in session.everywhere.queues.iterate()]
 
 
 def cluster_amount(summary: ClusterSummary, resource: str) -> float:
@@ -105,9 +101,10 @@ class QueuesPage:
         self._body.on("click", self._act, js_handler=ACT)
         self._body.on("weight", self._weigh, js_handler="(event) => emit(event.detail)")
         self._pager = ui.element("div").classes("m-pager")
+        patience = Patience(self._body, self.draw)
         _what_if(session)
         await self.draw()
-        refresh_on(session, ("queue:", "workload:"), self.draw, quiet_s=QUIET_S)
+        refresh_on(session, ("queue:", "workload:"), patience.draw, quiet_s=QUIET_S)
 
     def new(self) -> None:
         new_queue(self._session, self._queues, self.draw, orderings=self._orderings)

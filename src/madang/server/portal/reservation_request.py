@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from madang.core.errors import InvalidInput
@@ -37,7 +38,7 @@ class ReservationForm:
             "duration_s": _hours(self.hours) * 3600,
             "resources": {part: getattr(self, part) for part in PARTS if getattr(self, part)},
             "replicas": _count(self.replicas),
-            "timezone": str(zone) if zone is not UTC else "UTC",
+            "timezone": str(zone),
         }
         if self.pool:
             asked["pool"] = self.pool
@@ -52,15 +53,16 @@ class ReservationForm:
 
     def _command_line(self, zone: tzinfo) -> str:
         words = ["madang", "reservation", "create", self.name or "NAME"]
-        words += ["--start", _loose(self.start, zone), "--duration", f"{self.hours or '4'}h"]
-        for part in ("gpu", "gpu_model", "cpu", "memory", "pool"):
+        words += ["--start", _loose(_moment, "start", self.start, zone)]
+        words += ["--for", f"{self.hours or '4'}h"]
+        for part in (*PARTS, "pool"):
             if value := getattr(self, part):
                 words += [f"--{part.replace('_', '-')}", value]
         if self.replicas not in ("", "1"):
             words += ["--replicas", self.replicas]
         if self.recurrence != Recurrence.ONCE:
-            words += ["--recurrence", self.recurrence, "--until", self.until or "DATE"]
-            words += ["--timezone", str(zone)]
+            words += ["--repeat", self.recurrence, "--timezone", str(zone)]
+            words += ["--until", _loose(_end_of_day, "until", self.until, zone)]
         return shlex.join(words)
 
     def _python_call(self, zone: tzinfo) -> str:
@@ -110,11 +112,14 @@ def _end_of_day(name: str, text: str, zone: tzinfo) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
 
 
-def _loose(text: str, zone: tzinfo) -> str:
+def _loose(
+    read: Callable[[str, str, tzinfo], datetime], name: str, text: str, zone: tzinfo
+) -> str:
+    """A time for the command line; as it was typed when it can't be read."""
     try:
-        return _moment("start", text, zone).isoformat(timespec="minutes")
+        return read(name, text, zone).isoformat(timespec="minutes")
     except InvalidInput:
-        return text or "TIME"
+        return text or name.upper()
 
 
 def _hours(text: str) -> float:

@@ -30,7 +30,7 @@ from madang.server.portal.live import refresh_on
 from madang.server.portal.reservation_request import ReservationForm
 from madang.server.portal.session import PortalSession
 
-MOST = 500
+MOST = 1000
 """Reservations of one week that are shown."""
 
 Draw = Callable[[], Awaitable[None]]

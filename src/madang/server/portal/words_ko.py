@@ -309,7 +309,6 @@ KOREAN: dict[str, str] = {
     "scaled": "복제본 수 변경",
     "scheduled": "예약됨",
     "simulated": "모의",
-    "simulated GPUs": "모의 GPU",
     "special": "특수 파일",
     "starting": "시작 중",
     "step": "단계",
@@ -327,13 +326,9 @@ KOREAN: dict[str, str] = {
     ),
     "{count} restored.": "{count}개를 복원했습니다.",
     "{count} waiting": "{count}개 대기 중",
-    "{cpu_used:g} of {cpu:g} CPUs and {memory_used} of {memory} in use": (
-        "CPU {cpu:g}개 중 {cpu_used:g}개, 메모리 {memory} 중 {memory_used} 사용 중"
-    ),
     "{done} of {all} files, {sent} of {total}": "파일 {all}개 중 {done}개, {total} 중 {sent}",
     "{done} uploaded, {left} not.": "{done}개를 올렸고 {left}개는 올리지 못했습니다.",
     "{done} uploaded.": "{done}개를 올렸습니다.",
-    "{model} number {index}: {percent} % held": "{model} {index}번: {percent} % 사용 중",
     "{number} is wanted, {serving} answers": "원하는 것은 {number}, 응답하는 것은 {serving}",
     "{queue}, priority {priority}": "{queue}, 우선순위 {priority}",
     "{ready} of {wanted} ready": "{wanted}개 중 {ready}개 준비됨",
@@ -406,7 +401,8 @@ REASONS: dict[str, str] = {
     "would_delay": "{from_at}쯤 시작할 {job}이(가) 늦어지게 되므로 기다립니다",
     "stopping": "{jobs}이(가) 멈추고 자리를 비우기를 기다립니다",
     "victims_young": (
-        "{jobs}이(가) 최소 실행 시간을 채우는 {from_at}까지 기다립니다. 그 뒤에는 자리를 넘겨받습니다"
+        "{jobs}이(가) 최소 실행 시간을 채우는 {from_at}까지 기다립니다. "
+        "그 뒤에는 자리를 넘겨받습니다"
     ),
     "window_begins": "예약 {reservation}이(가) 시작되는 {from_at}까지 기다립니다",
     "window_over": "남은 시간대가 없는 예약 {reservation}을(를) 기다립니다",
@@ -441,12 +437,11 @@ CLAUSES: dict[str, str] = {
     "frees": "{job}이(가) 끝나는 {free_at}쯤 첫 자리가 납니다",
     "frees_several": "{jobs}이(가) 끝나는 {free_at}쯤 자리가 납니다",
     "frees_many": "작업 {count}개가 끝나는 {free_at}쯤 자리가 납니다",
-    "frees_now": "기다리던 것은 이미 끝나서 정리하는 중입니다",
-    "frees_unknown": "언제 끝날지는 알 수 없습니다",
+    "frees_unknown": "{jobs}이(가) 끝나야 자리가 납니다. 언제일지는 알 수 없습니다",
+    "frees_one_unknown": "{job}이(가) 끝나야 자리가 납니다. 언제일지는 알 수 없습니다",
     "next": "대기열 {queue}의 맨 앞입니다",
     "one_ahead": "대기열 {queue}에서 앞에 1개 있습니다",
     "ahead": "대기열 {queue}에서 앞에 {ahead}개 있습니다",
-    "queues_first": "같은 것을 기다리는 {queues}이(가) 먼저입니다",
     "quota_allows": "할당량은 충분합니다",
     "shorter": "시간 제한을 {limit} 이하로 하면 지금 시작할 수 있습니다",
 }

@@ -19,10 +19,12 @@ SCHEDULING: dict[str, str] = {
         "프로젝트의 첫 작업이 기본 대기열을 만듭니다. 몫을 나누려면 더 만드세요."
     ),
     "Accelerators held, by queue": "대기열별로 쓰는 가속기",
+    "All nodes": "모든 노드",
     "Any pool": "모든 풀",
     "Asked for by those that wait": "기다리는 작업이 요청한 양",
     "Bars count accelerators": "막대: 가속기",
     "Bars count {resource}": "막대: {resource}",
+    "Before a job may be preempted": "선점되기 전까지 보장하는 시간",
     "Borrowed": "빌린 양",
     "Borrows at most": "최대로 빌리는 양",
     "CPUs": "CPU",
@@ -151,7 +153,6 @@ SCHEDULING: dict[str, str] = {
     "Takes nothing new": "새로 받지 않음",
     "The arithmetic, by kinds of nodes": "노드 종류별 계산",
     "The numbers": "숫자로 보기",
-    "The same on the command line and in Python": "명령줄과 Python에서는",
     "The simulator replays this cluster's own history with other queues, policies or nodes.": (
         "시뮬레이터는 이 클러스터의 기록을 다른 대기열, 정책, 노드로 다시 돌려 봅니다."
     ),
@@ -172,6 +173,8 @@ SCHEDULING: dict[str, str] = {
     "Weight among its siblings": "형제 대기열 사이의 가중치",
     "Weight of {name}": "{name}의 가중치",
     "Weight of {name}, as a number": "{name}의 가중치(숫자)",
+    "What else it has": "그 밖에 있는 것",
+    "What else it has, and how much of it": "그 밖에 있는 것과 그 수",
     "What for": "용도",
     "What if?": "만약에?",
     "What is submitted to this queue starts at once.": (
@@ -206,6 +209,7 @@ SCHEDULING: dict[str, str] = {
     "of another project": "다른 프로젝트",
     "planned": "예정",
     "returned": "돌려줌",
+    "seconds": "초",
     "the platform's": "플랫폼",
     "weight {weight}, {percent} % of what it shares": "가중치 {weight}, 나누는 양의 {percent} %",
     "{count} closed": "닫힘 {count}",
@@ -254,6 +258,9 @@ SCHEDULING: dict[str, str] = {
     "{used} of {guarantee} guaranteed in use": "보장 {guarantee} 중 {used} 사용 중",
     "{used} of {total} accelerators in use on {nodes} nodes; {waiting} jobs wait.": (
         "노드 {nodes}개의 가속기 {total}개 중 {used}개 사용 중, 작업 {waiting}개가 기다립니다."
+    ),
+    "{weight:g}: {fair} of the cluster while its siblings want more; it has {share}": (
+        "{weight:g}: 형제 대기열도 더 원할 때 클러스터의 {fair}, 지금은 {share}"
     ),
     "{words}; at most {limit}": "{words}, 한도 {limit}",
 }

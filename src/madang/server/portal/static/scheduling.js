@@ -159,6 +159,22 @@
     if (field && weight > 0) say(field.dataset.weightOf, weight, field);
   });
 
+  // While a menu is open, a handle held or a number typed, rows must not be drawn anew below the
+  // hand: the page is told, and waits.
+  let busy = false;
+  function tellBusy() {
+    setTimeout(() => {
+      const map = document.querySelector(".m-map");
+      const now = Boolean(map?.querySelector("details[open], .drag.held, input:focus"));
+      if (!map || now === busy) return;
+      busy = now;
+      map.dispatchEvent(new CustomEvent("busy", { detail: busy }));
+    });
+  }
+  for (const kind of ["toggle", "focusin", "focusout", "pointerdown", "pointerup", "pointercancel"]) {
+    addEventListener(kind, tellBusy, true);
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     let due = false;
     new MutationObserver(() => {
