@@ -92,7 +92,9 @@ def test_no_policy_refuses_what_fits_or_takes_what_does_not(policy: str) -> None
     for _ in range(150):
         need = chance.choice(NEEDS)
         choice = cluster.choose(need)
-        fitting = [node_id for node_id in cluster.node_ids if cluster.fit(node_id, need) is not None]
+        fitting = [
+            node_id for node_id in cluster.node_ids if cluster.fit(node_id, need) is not None
+        ]
         assert (choice is None) == (not fitting)
         assert bool(cluster.most(need, empty=False)) == bool(fitting)
         if choice is None:

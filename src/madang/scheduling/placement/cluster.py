@@ -23,9 +23,9 @@ from madang.scheduling.placement.nodes import Flags, Integers, Nodes, NodeType
 from madang.scheduling.placement.policies.rule import Rule
 from madang.scheduling.placement.rules import (
     EXPECTING,
+    Expectation,
     make_chooser,
     make_rule,
-    next_arrivals,
 )
 from madang.scheduling.placement.space import Space
 from madang.scheduling.placement.types import Types
@@ -67,13 +67,12 @@ class Cluster:
 
     def __init__(self, policy: Policy | None = None, mix: Mix | None = None) -> None:
         self.policy = policy or Policy()
-        self.mix = mix or Mix()
+        self._expectation = Expectation(mix or Mix())
         self._pool_policies = dict(self.policy.pool_placement)
         self._nodes = Nodes(self.policy.seed)
         self._nodes_shared = False
         self._space = Space()
-        self._due = 0
-        self._rule_types = 0
+        self._known_types = 0
         self._rules: dict[str, Rule] = {}
         self._forget()
 
@@ -89,7 +88,7 @@ class Cluster:
         other = Cluster.__new__(Cluster)
         other.__dict__.update(self.__dict__)
         other._space = self._space.copy()
-        other.mix = self.mix.copy()
+        other._expectation = self._expectation.copy()
         other._rules = dict(self._rules)
         other._choosers = {
             name: chooser.copy(other._space) for name, chooser in self._choosers.items()
@@ -257,11 +256,15 @@ class Cluster:
 
     def arrived(self, need: Resources, count: int = 1) -> None:
         """Something of this kind was asked for: policies that expect the future learn the mix."""
-        self.mix.add(need, count)
-        if self.mix.arrivals >= self._due:
-            self._rules.clear()
-            self._choosers.clear()
-            self._due = next_arrivals(self.mix, len(self._nodes.number))
+        if self._expectation.arrived(need, count, len(self._nodes.number)):
+            for name in EXPECTING & self._rules.keys():
+                del self._rules[name]
+                self._choosers.pop(name, None)
+
+    @property
+    def mix(self) -> Mix:
+        """What is expected to be asked for."""
+        return self._expectation.mix
 
     @property
     def node_ids(self) -> Collection[str]:
@@ -290,11 +293,14 @@ class Cluster:
         if chooser is None:
             nodes, space = self._nodes, self._space
             types = self._type_tables()
+            if self._known_types != len(types):
+                self._known_types = len(types)
+                self._expectation.forget()
+                self._rules.clear()
             rule = self._rules.get(name)
-            if rule is None or (name in EXPECTING and self._rule_types != len(nodes.types)):
-                rule = make_rule(name, self.policy.seed, self.mix, space, types)
+            if rule is None:
+                rule = make_rule(name, self.policy.seed, self._expectation, space, types)
                 self._rules[name] = rule
-                self._rule_types = len(nodes.types)
             rank = np.full(len(space), len(space), np.int64)
             rank[: len(nodes.rank)] = nodes.rank
             chooser = self._choosers[name] = make_chooser(rule, types, space, rank)

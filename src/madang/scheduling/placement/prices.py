@@ -12,14 +12,14 @@ everything today. Parts of devices are cut by patterns: the maximal multisets of
 fit in a free part. u_j, the price of the class's own row, is what one more request is worth;
 v_j - u_j is then what it costs the nodes, which is what a node gains by hosting one.
 
-All formulas of section 3 of the policy's description were chosen by replaying the Alibaba trace of
-2023 (17 variants); the constants say which figures they trade.
+Constants were chosen by replaying 17 variants of the Alibaba GPU trace of 2023; figures beside
+them are points of its GPU allocation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,43 +41,78 @@ from madang.scheduling.placement.tables import (
 from madang.scheduling.placement.types import Types
 
 MASS = 0.95
-CPU_VALUE = 0.02
-"""Value of a thousandth of a CPU to those who ask for no device: keeps them from being priced out,
-though they may not be refused. Matters where CPUs are short (+1 point of allocation on cpu250)."""
-
-SCARCITY_WEIGHT = 100.0
-"""Points for a device of a model that others need and that is asked for once over: +2 points of
-allocation where a third of the requests name a model."""
+"""Share of the arrivals, and of the devices asked for, that typical classes make up."""
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Constants of the policy; see the module."""
+    """Constants of the policy, with what they trade."""
 
-    slot_weight: float = 0.02
-    scarcity_weight: float = SCARCITY_WEIGHT
-    cpu_value: float = CPU_VALUE
+    cpu_value: float = 0.02
+    """Of a thousandth of a CPU to those who ask for no device: keeps them from being priced out,
+    though they may not be refused. It matters where CPUs are short (+1 point on cpu250)."""
+
+    scarcity_weight: float = 100.0
+    """Points that a device costs whose model is asked for once over by those who need it: +2
+    points where a third of the requests name models."""
+
+    slot_weight: float = 0.1
+    """Of a place for several devices, as a share of them, where such places are short. With a
+    fifth of it 8-GPU requests starve before the cluster is full (cpu200, gpushare60: 0.4 to 1
+    point below FGD at 90 % arrivals)."""
 
 
 TUNING = Tuning()
 
 
-def solve(mix: Mix, space: Space, types: Types, tuning: Tuning = TUNING) -> Prices | None:
+@dataclass(frozen=True)
+class Solution:
+    """Classes with their prices, and the tables made of them. Prices stay good for some hundred
+    arrivals; `prices` says what is short at the moment."""
+
+    classes: Classes
+    price: Reals
+    tables: Integers
+    fixed: Prices
+
+    def prices(self, space: Space, types: Types, tuning: Tuning = TUNING) -> Prices:
+        """With what several devices at once and scarce models are worth now."""
+        devices = free_devices(space, types)
+        demand = _demand(self.classes, devices)
+        groups = Groups.of(space, devices)
+        return replace(
+            self.fixed,
+            slot_values=_slot_values(self, demand, groups, tuning),
+            scarcity=_scarcity(self.classes, demand, groups, types, tuning),
+        )
+
+
+def solve(mix: Mix, space: Space, types: Types, tuning: Tuning = TUNING) -> Solution | None:
     """Prices for what is free now; None when nothing is known, nothing is free, or the program
     could not be solved."""
     typical = mix.typical(MASS, by_devices=True)
     classes = _classes(typical, types)
-    devices = np.where(types.counts[space.type_of], np.maximum(space.device_milli, 0), 0)
-    devices[~space.open] = 0
-    load = float((classes.share * classes.devices_milli).sum()) if typical else 0.0
-    if load <= 0 or not devices.any():
+    devices = free_devices(space, types)
+    if not devices.any() or not (classes.share * classes.devices_milli).any():
         return None
-    demand = classes.share * float(devices.sum()) / load
     groups = Groups.of(space, devices)
-    price = class_prices(classes, demand, groups, tuning.cpu_value)
+    price = class_prices(classes, _demand(classes, devices), groups, tuning.cpu_value)
     if price is None:
         return None
-    return _prices(classes, demand, price, groups, space, types, tuning)
+    with_devices = classes.counts > 0
+    return _solution(classes.only(with_devices), price[with_devices], types)
+
+
+def free_devices(space: Space, types: Types) -> Integers:
+    """[n, c]: what is free of whole devices of open nodes."""
+    counts = types.counts[space.type_of] & space.open[:, None]
+    return np.where(counts, np.maximum(space.device_milli, 0), 0)
+
+
+def _demand(classes: Classes, devices: Integers) -> Reals:
+    """How many of each class come while all that is free fills up."""
+    load = float((classes.share * classes.devices_milli).sum())
+    return classes.share * (float(devices.sum()) / load)
 
 
 def _classes(typical: Sequence[tuple[Resources, float]], types: Types) -> Classes:
@@ -92,45 +127,34 @@ def _classes(typical: Sequence[tuple[Resources, float]], types: Types) -> Classe
     )
 
 
-def _prices(
-    classes: Classes,
-    demand: Reals,
-    price: Reals,
-    groups: Groups,
-    space: Space,
-    types: Types,
-    tuning: Tuning,
-) -> Prices:
-    with_devices = classes.counts > 0
-    hosted = classes.only(with_devices)
+def _solution(classes: Classes, price: Reals, types: Types) -> Solution:
     columns, tables, table_of = np.unique(
-        hosted.size, axis=1, return_index=True, return_inverse=True
+        classes.size, axis=1, return_index=True, return_inverse=True
     )
     serves = np.array(columns.any(axis=0), np.bool_)
-    table_of = np.where(serves[table_of], table_of, -1)
-    thresholds = np.unique(hosted.cpu_milli)
-    shares, wholes = make_tables(hosted, price[with_devices], tables, thresholds, types.columns)
-    several = hosted.counts > 1
-    return Prices(
+    thresholds = np.unique(classes.cpu_milli)
+    shares, wholes = make_tables(classes, price, tables, thresholds, types.columns)
+    several = classes.counts > 1
+    fixed = Prices(
         lambdas=LAMBDAS,
         cpu_thresholds=thresholds,
-        table_of=table_of.astype(np.int64),
+        table_of=np.where(serves[table_of], table_of, -1).astype(np.int64),
         shares=shares,
         wholes=wholes,
-        slot_counts=hosted.counts[several],
-        slot_cpu_milli=np.maximum(1, hosted.cpu_milli[several]),
-        slot_values=_slot_values(hosted, demand[with_devices], groups, tables, tuning),
-        scarcity=_scarcity(hosted, demand[with_devices], groups, types, tuning),
+        slot_counts=classes.counts[several],
+        slot_cpu_milli=np.maximum(1, classes.cpu_milli[several]),
+        slot_values=np.zeros((len(tables), int(several.sum())), np.int64),
+        scarcity=np.zeros(len(types)),
     )
+    return Solution(classes, price, tables, fixed)
 
 
-def _slot_values(
-    classes: Classes, demand: Reals, groups: Groups, tables: Integers, tuning: Tuning
-) -> Integers:
+def _slot_values(solution: Solution, demand: Reals, groups: Groups, tuning: Tuning) -> Integers:
     """Value of a place for several devices, in units, by table and class. It grows with how short
-    the cluster is of such places: demand over the number that would fit now."""
+    the cluster is of such places."""
+    classes = solution.classes
     several = np.flatnonzero(classes.counts > 1)
-    values = np.zeros((len(tables), len(several)))
+    values = np.zeros((len(solution.tables), len(several)))
     for count in np.unique(classes.counts[several]).tolist():
         members = several[classes.counts[several] == count]
         total = demand[members].sum()
@@ -139,14 +163,18 @@ def _slot_values(
             share * groups.slots(count, int(classes.cpu_milli[j]), classes.size[j])
             for j, share in zip(members.tolist(), shares.tolist(), strict=True)
         )
-        pressure = min(1.0, total / slots) if slots > 0 else 1.0
+        pressure = _pressure(total, slots)
         for j, share in zip(members.tolist(), shares.tolist(), strict=True):
-            kind = int(np.searchsorted(several, j))
-            allowed = classes.size[j][tables] > 0
-            values[:, kind] += np.where(
-                allowed, tuning.slot_weight * pressure * share * count * MILLI, 0.0
-            )
+            value = tuning.slot_weight * pressure * share * count * MILLI
+            allowed = classes.size[j][solution.tables] > 0
+            values[:, np.searchsorted(several, j)] = np.where(allowed, value, 0.0)
     return np.rint(values * UNIT).astype(np.int64)
+
+
+def _pressure(demand: float, slots: float) -> float:
+    """How short places are, from 0 to 1. Cubed, it tells a cluster that runs out of them from one
+    that is always half full of such requests (multigpu50: +0.1 points)."""
+    return min(1.0, demand / slots) ** 3 if slots > 0 else 1.0
 
 
 def _scarcity(
