@@ -15,10 +15,13 @@ _COLOURS = 6
 
 _WIDTH, _LEFT, _RIGHT = 900, 110, 16
 _TOP, _HEIGHT, _BOTTOM = 10, 220, 26
-_ROW, _CELL, _GAP = 18, 9, 6
+_ROW, _GAP = 18, 6
+_CELL, _LARGE_CELL, _FEW_NODES = 9, 16, 80
 
+_STEPS = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 _SECONDS = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 6 * 3600.0, 86_400.0, 604_800.0, 3e6)
-_NICE_SECONDS = (
+_NICE_STEPS = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
+_SECONDS = (
     0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
     172_800, 432_000, 864_000, 1_728_000, 4_320_000, 8_640_000,
 )  # fmt: skip
@@ -132,23 +135,24 @@ def cells(rows: Sequence[Sequence[int]], told: str) -> str:
     """Nodes as rows of cells, in as many columns as there is room for; a cell's number is its
     shade. Cells of one shade are one path, so that a thousand nodes stay a small page."""
     widest = max((len(row) for row in rows), default=1)
-    pitch = widest * _CELL + _GAP
+    cell = _LARGE_CELL if len(rows) <= _FEW_NODES else _CELL
+    pitch = widest * cell + _GAP
     columns = max(1, (_WIDTH - _GAP) // pitch)
     deep = -(-len(rows) // columns)
     shades: dict[int, list[str]] = {}
     for number, row in enumerate(rows):
         left = _GAP + (number // deep) * pitch
-        top = _TOP + (number % deep) * (_CELL + 2)
+        top = _TOP + (number % deep) * (cell + 2)
         for position, level in enumerate(row):
-            side = _CELL - 1
+            side = cell - 1
             shades.setdefault(level, []).append(
-                f"M{left + position * _CELL} {top}h{side}v{side}h-{side}z"
+                f"M{left + position * cell} {top}h{side}v{side}h-{side}z"
             )
     parts = [
         f'<path d="{"".join(found)}" style="fill:var(--c{level})"/>'
         for level, found in sorted(shades.items())
     ]
-    return _svg(_TOP + deep * (_CELL + 2) + _GAP, told, parts)
+    return _svg(_TOP + deep * (cell + 2) + _GAP, told, parts)
 
 
 def _svg(height: float, told: str, parts: Sequence[str]) -> str:
@@ -160,11 +164,11 @@ def _svg(height: float, told: str, parts: Sequence[str]) -> str:
 
 
 def _round_up(value: float) -> float:
-    """1, 2, 2.5, 4, 5, 8 or 10 times a power of ten."""
+    """The next of `_STEPS` times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 2.5, 4, 5, 8, 10) if step * power >= value)
+    return next(step * power for step in _STEPS if step * power >= value)
 
 
 def _time_ticks(span_s: float) -> list[float]:

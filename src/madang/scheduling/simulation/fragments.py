@@ -47,10 +47,6 @@ class Fragments:
     def of_capacity(self) -> float:
         return self.fragment_milli / max(1, self.capacity_milli)
 
-    @property
-    def of_free(self) -> float:
-        return self.fragment_milli / max(1, self.free_milli)
-
 
 class FragmentMeter:
     """Measures with the mix of requests that a trace has."""

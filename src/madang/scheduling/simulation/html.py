@@ -209,9 +209,9 @@ def _fragments(report: Report, named: bool) -> str:
     chart = charts.cells(cells, f"{total:,} GPUs when most was fragmented. {told}.")
     name = f": {escape(report.name)}" if named else ""
     words = (
-        f"<p class=soft>Each row of cells is a node, each cell a GPU, at the moment when most of "
-        f"what was free was of no use to what is asked for. On average over time "
-        f"{100 * report.fragmentation:.2f} % of all GPUs were such fragments, and "
+        "<p class=soft>Each row of cells is a node, each cell a GPU, at the moment, while jobs "
+        "waited, at which most of what was free was of no use to what is asked for. On average "
+        f"over time {100 * report.fragmentation:.2f} % of all GPUs were such fragments, and "
         f"{100 * report.fragmentation_of_free:.1f} % of the free ones.</p>"
     )
     by_model = _details("The numbers", _models(report.map))

@@ -145,7 +145,8 @@ def report(name: str, recording: Recording) -> Report:
         p99_rho=percentile(rhos, 0.99) if rhos else 0.0,
         jain=_jain(ended),
         fragmentation=_mean(part.of_capacity for part in fragments),
-        fragmentation_of_free=_mean(part.of_free for part in fragments),
+        fragmentation_of_free=sum(part.fragment_milli for part in fragments)
+        / max(1, sum(part.free_milli for part in fragments)),
         preemptions=recording.preemptions,
         migrations=recording.migrations,
         resizes=recording.resizes,

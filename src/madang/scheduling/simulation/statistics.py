@@ -92,6 +92,7 @@ class Recording:
         self._arrivals = 0
         self._fragments_every_s = span_s / _FRAGMENT_SAMPLES
         self._fragments_at = trace.begin
+        self._map_rank = (False, -1.0)
 
     def job(self, job: Job) -> JobRecord:
         request = job.request
@@ -174,7 +175,8 @@ class Recording:
         held = ((needs, placed.values()) for needs, placed in self._held.values())
         states = list(free_states(self.trace.nodes, held).values())
         measured = self._meter.measure(now, states)
-        worst = max((known.fragment_milli for known in self.fragments), default=-1.0)
         self.fragments.append(measured)
-        if measured.fragment_milli > worst:
+        rank = (self.waiting > 0, measured.fragment_milli)
+        if rank > self._map_rank:
+            self._map_rank = rank
             self.fragment_map = states

@@ -1,0 +1,109 @@
+"""The simple CSV format: what is read, and what is said of what can't be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from madang.core.errors import InvalidInput
+from madang.scheduling.simulation import csv
+from madang.scheduling.simulation.driver import Simulation
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "simulate"
+JOBS = "submitted_at,duration_s,gpu,cpu,memory\n"
+NODES = "name,cpu,memory,gpu\n"
+
+
+def write(tmp_path: Path, name: str, text: str) -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_the_examples_run() -> None:
+    trace = csv.read(*(EXAMPLES / f"{name}.csv" for name in ("jobs", "nodes", "queues")))
+    assert len(trace.nodes) == 7
+    assert {queue.id for queue in trace.queues} == {"research", "vision", "language", "notebooks"}
+    ran = Simulation(trace).run()
+    assert all(record.ended_at is not None for record in ran.jobs)
+
+
+def test_times_may_be_dates(tmp_path: Path) -> None:
+    text = JOBS + "2026-11-21T09:00:00Z,10,1,1,1GiB\n2026-11-21T10:00:10+01:00,10,1,1,1GiB\n"
+    first, second = csv.read_jobs(write(tmp_path, "jobs.csv", text))
+    assert second.request.submitted_at - first.request.submitted_at == 10
+
+
+def test_elastic_jobs_and_counts_of_nodes(tmp_path: Path) -> None:
+    text = "submitted_at,duration_s,gpu,replicas\n0,60,1,2..8\n"
+    (job,) = csv.read_jobs(write(tmp_path, "jobs.csv", text))
+    assert (job.request.groups[0].replicas_min, job.request.groups[0].replicas_max) == (2, 8)
+    assert job.request.resizable
+    nodes = csv.read_nodes(write(tmp_path, "nodes.csv", "name,cpu,memory,count\nn,8,1GiB,3\n"))
+    assert [node.name for node in nodes] == ["n-0", "n-1", "n-2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("submitted,duration_s\n0,1\n", "jobs.csv, row 1: there is no column 'submitted_at'"),
+        (JOBS.replace("gpu", "gpus") + "0,1,1,1,1GiB\n", "row 1: unknown column 'gpus'"),
+        (JOBS + "0,60,1,1,1GiB\n5,ten,1,1,1GiB\n", "row 3, column 'duration_s': 'ten'"),
+        (JOBS + "0,-60,1,1,1GiB\n", "row 2, column 'duration_s': '-60'"),
+        (JOBS + "soon,60,1,1,1GiB\n", "row 2, column 'submitted_at': 'soon'"),
+        (JOBS + "0,60,1.5,1,1GiB\n", "row 2, column 'gpu': '1.5'"),
+        (JOBS + "0,60,1,1,8\n", "row 2, column 'memory': '8'"),
+        (JOBS + "0,60,1,1\n", "row 2: 4 cells, 5 columns"),
+        (JOBS, "jobs.csv has no jobs"),
+        (JOBS.replace("cpu", "id") + "0,1,1,x,1GiB\n0,1,1,x,1GiB\n", "row 3, column 'id': 'x'"),
+    ],
+)
+def test_wrong_jobs(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        csv.read_jobs(write(tmp_path, "jobs.csv", text))
+    assert said in refused.value.message
+    assert refused.value.exit_code == 2
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (NODES + "n,8,lots,1\n", "row 2, column 'memory': 'lots'"),
+        (NODES + "n,8,1GiB,1\nn,8,1GiB,1\n", "node 'n' twice"),
+        (NODES + "n,8,1GiB,1.5\n", "row 2, column 'gpu': '1.5'"),
+        (NODES + ",8,1GiB,1\n", "row 2, column 'name'"),
+    ],
+)
+def test_wrong_nodes(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        csv.read_nodes(write(tmp_path, "nodes.csv", text))
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,parent\na,b\n", "row 2, column 'parent': 'b'"),
+        ("name,guarantee\na,gpu\n", "row 2, column 'guarantee': 'gpu'"),
+        ("name,weight\na,heavy\n", "row 2, column 'weight': 'heavy'"),
+    ],
+)
+def test_wrong_queues(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        csv.read_queues(write(tmp_path, "queues.csv", text))
+    assert said in refused.value.message
+
+
+def test_amounts_are_counted_as_queues_count() -> None:
+    assert csv.parse_amounts("gpu=8 cpu=1.5 memory=1TiB", "limit") == (
+        ("cpu", 1500),
+        ("gpu", 8000),
+        ("memory", 2**40),
+    )
+
+
+def test_no_file() -> None:
+    with pytest.raises(InvalidInput, match="there is no file"):
+        csv.read_jobs(Path("/nowhere/jobs.csv"))

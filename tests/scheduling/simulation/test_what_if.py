@@ -1,0 +1,73 @@
+"""The same jobs, but …"""
+
+from __future__ import annotations
+
+import pytest
+
+from madang.core.errors import InvalidInput
+from madang.scheduling.model import Queue
+from madang.scheduling.simulation.driver import Simulation
+from madang.scheduling.simulation.trace import Trace
+from madang.scheduling.simulation.what_if import Changes, changed
+from tests.scheduling.simulation.traces import job, node, trace
+
+
+def plain() -> Trace:
+    queues = (Queue("vision", "vision"), Queue("language", "language"))
+    jobs = [
+        job(f"{queue}-{n}", n, 100, "gpu=1", queue=queue, preemptible=True)
+        for queue in ("vision", "language")
+        for n in range(8)
+    ]
+    return trace((node("a", gpus=4), node("b", gpus=4)), *jobs, queues=queues)
+
+
+def makespan(it: Trace) -> float:
+    return max(record.ended_at or 0.0 for record in Simulation(it).run().jobs)
+
+
+def test_more_nodes_of_a_kind_and_one_less() -> None:
+    more = changed(plain(), Changes(add=("2:H100",)))
+    assert len(more.nodes) == 4
+    assert len({node.name for node in more.nodes}) == 4
+    less = changed(plain(), Changes(without=("a",)))
+    assert [node.name for node in less.nodes] == ["b"]
+    assert makespan(more) < makespan(plain()) < makespan(less)
+
+
+def test_nodes_may_be_described() -> None:
+    added = changed(plain(), Changes(add=("1:cpu=8,memory=64GiB,gpu=2,gpu_model=A100",))).nodes[-1]
+    assert [device.model for device in added.devices] == ["A100", "A100"]
+    assert added.cpu_milli == 8000
+
+
+def test_other_quotas() -> None:
+    settings = ("vision.guarantee=gpu=6", "vision.limit=gpu=6", "language.weight=2")
+    vision, language = changed(plain(), Changes(settings=settings)).queues
+    assert (vision.guarantee, vision.limit) == ((("gpu", 6000),), (("gpu", 6000),))
+    assert language.weight == 2.0
+
+
+def test_more_load_comes_in_less_time() -> None:
+    faster = changed(plain(), Changes(inflate=2.0))
+    assert faster.last_arrival == 3.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (Changes(add=("H100",)), "says not how many nodes"),
+        (Changes(add=("2:V100",)), "no node or GPU model 'V100'"),
+        (Changes(without=("z",)), "no node 'z'"),
+        (Changes(settings=("speech.weight=1",)), "no queue 'speech'"),
+        (Changes(settings=("vision.size=1",)), "a queue has no 'size'"),
+        (Changes(settings=("vision.weight=much",)), "is not a number"),
+        (Changes(settings=("vision",)), "sets nothing"),
+        (Changes(settings=("vision.guarantee=gpu=lots",)), "gpu=lots"),
+    ],
+)
+def test_what_is_not_there_is_said(changes: Changes, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        changed(plain(), changes)
+    assert said in refused.value.message
+    assert refused.value.exit_code == 2
