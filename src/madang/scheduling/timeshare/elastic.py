@@ -26,7 +26,7 @@ LEAST_WORK_S = 60.0
 """No job counts as shorter than this on one GPU."""
 GROWTH = 4
 """A job gets at most so many times the GPUs that its speed was measured with."""
-HORIZON_S = 600.0
+HORIZON_S = 900.0
 SOON_S = 45.0
 """A restart pays off within what the job still runs, at least and at most within these."""
 BLIND_HORIZON_S = 200.0
@@ -34,6 +34,8 @@ BLIND_HORIZON_S = 200.0
 BLIND_EXPONENT = 0.25
 """How far prices of jobs differ of which no total is known: what they had says little of what
 they still need."""
+PRIORITY_WEIGHT = 4 ** (1 / 100)
+"""What a priority higher by 1 makes of a price: four times as much from one class to the next."""
 COMPARED_AT = 8
 """The order of jobs, largest first, is that of their remaining times with so many GPUs."""
 
@@ -54,29 +56,35 @@ class _Told:
 class ElasticPolicy:
     """Deterministic; keeps nothing from round to round."""
 
-    def decide(self, jobs: Sequence[Job], nodes: Sequence[int], now: float) -> Mapping[str, Spread]:
+    def decide(
+        self, jobs: Sequence[Job], nodes: Sequence[int], now: float, most: int | None = None
+    ) -> Mapping[str, Spread]:
         fixed = {job.id: job.holds for job in jobs if job.fixed and job.holds}
         jobs = [job for job in jobs if job.id not in fixed]
         free = list(nodes)
         for spread in fixed.values():
             for node, gpus in spread:
                 free[node] -= gpus
-        if not jobs or not sum(free):
+        gpus = sum(free)
+        if most is not None:
+            gpus = min(gpus, most - sum(gpus for spread in fixed.values() for _, gpus in spread))
+        if not jobs or gpus <= 0:
             return fixed
-        choices = _choices(jobs, sum(free), max(nodes))
-        wanted = self._sizes(jobs, choices, sum(free), now)
+        choices = _choices(jobs, gpus, max(nodes))
+        wanted = self._sizes(jobs, choices, gpus)
         return fixed | pack(jobs, wanted, free)
 
-    def _sizes(
-        self, jobs: Sequence[Job], choices: tuple[int, ...], gpus: int, now: float
-    ) -> dict[str, int]:
+    def _sizes(self, jobs: Sequence[Job], choices: tuple[int, ...], gpus: int) -> dict[str, int]:
         """How many GPUs each job should have."""
         knapsack = _knapsack(choices, gpus)
-        told = [_tell(job, choices, gpus) for job in jobs]
+        told = [_tell(job, choices) for job in jobs]
         prices = self._prices(told, knapsack)
         highest = float(prices.max())
         values = np.array(
-            [_values(one, price, highest, knapsack.choices) for one, price in zip(told, prices, strict=True)]
+            [
+                _values(one, price, highest, knapsack.choices)
+                for one, price in zip(told, prices, strict=True)
+            ]
         )
         return dict(zip((job.id for job in jobs), knapsack.choose(values), strict=True))
 
@@ -109,7 +117,7 @@ def _knapsack(choices: tuple[int, ...], gpus: int) -> Knapsack:
     return Knapsack(choices, gpus)
 
 
-def _tell(job: Job, choices: tuple[int, ...], gpus: int) -> _Told:
+def _tell(job: Job, choices: tuple[int, ...]) -> _Told:
     work = job.work
     size = np.array(choices)
     allowed = (job.smallest <= size) & (size <= job.largest) & (size % job.unit == 0)
@@ -142,7 +150,7 @@ def _speeds(
 
 def _values(one: _Told, price: float, highest: float, sizes: NDArray[np.int64]) -> Floats:
     """What each size is worth in a round; -inf where it may not have it."""
-    values = price * one.speeds
+    values = price * one.speeds * PRIORITY_WEIGHT**one.job.priority
     held = one.job.held
     if held:
         now = int(np.searchsorted(sizes, held))
@@ -151,6 +159,8 @@ def _values(one: _Told, price: float, highest: float, sizes: NDArray[np.int64]) 
         stay = values[now]
         values = values * max(0.0, 1 - one.job.work.restart_s / soon_s)
         values[now] = stay
-    elif one.new:
+    elif one.job.late or (one.new and not one.job.silent):
         values = values + 1e6 * highest
+    elif one.job.silent:
+        values = values * 1e-6  # what others leave
     return np.where(one.allowed, values, -np.inf)

@@ -16,8 +16,10 @@ Spread = tuple[tuple[int, int], ...]
 class Job:
     """A job that may run with `smallest` to `largest` GPUs.
 
-    order: among equals the smaller one goes first. holds: where it runs now. fixed: it may not be
-    stopped. unit: GPUs of one replica, which stay on one node.
+    priority: higher ones go first. order: among equals the smaller one goes first. holds: where it
+    runs now. fixed: it may not be stopped. unit: GPUs of one replica, which stay on one node.
+    silent: it reports nothing, so that nobody can tell what stopping others for it would gain: it
+    takes what others leave, until it has waited long enough (`late`) to go before all.
     """
 
     id: str
@@ -25,10 +27,13 @@ class Job:
     smallest: int
     largest: int
     work: Work
+    priority: int = 0
     submitted_at: float = 0.0
     holds: Spread = ()
     fixed: bool = False
     unit: int = 1
+    silent: bool = False
+    late: bool = False
 
     @property
     def held(self) -> int:
@@ -40,8 +45,8 @@ class Policy(Protocol):
     """Decides, round by round, which jobs have which GPUs."""
 
     def decide(
-        self, jobs: Sequence[Job], nodes: Sequence[int], now: float
+        self, jobs: Sequence[Job], nodes: Sequence[int], now: float, most: int | None = None
     ) -> Mapping[str, Spread]:
         """Where each job runs from now on; those not named wait. nodes: the GPUs that may be
-        given out on each, what the jobs hold now among them."""
+        given out on each, what the jobs hold now among them; `most`: of all together."""
         ...

@@ -1,5 +1,6 @@
-"""Where jobs go whose sizes are decided: those that keep theirs stay; up to a node's size a job has
-its GPUs on one node, above it has whole nodes, so that two that talk between nodes never share one.
+"""Where jobs go whose sizes are decided: those that keep theirs stay; up to a node's size a job
+has its GPUs on one node, above it has whole nodes, so that two that talk between nodes never share
+one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from madang.scheduling.timeshare.jobs import Job, Spread
 from madang.scheduling.timeshare.space import Space
 
 
-def pack(jobs: Sequence[Job], wanted: Mapping[str, int], nodes: Sequence[int]) -> dict[str, Spread]:
+def pack(
+    jobs: Sequence[Job], wanted: Mapping[str, int], nodes: Sequence[int]
+) -> dict[str, Spread]:
     """Where each job runs. If there is no room between those who stay, all are packed anew; what
     does not fit even then gets what its size finds anywhere, or waits."""
     running = [job for job in jobs if wanted[job.id]]

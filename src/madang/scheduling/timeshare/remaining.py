@@ -43,3 +43,9 @@ def attained_s(job: Job) -> float | None:
     """As long again as it ran: what is to be expected of a job of which nothing else is known.
     None when it never ran."""
     return job.work.attained_gpu_s / job.smallest or None
+
+
+def expected_s(job: Job) -> float | None:
+    """What it still runs, or as long again as it ran."""
+    left_s = remaining_s(job)
+    return attained_s(job) if left_s is None else left_s

@@ -37,11 +37,11 @@ class RigidPolicy:
         self._remaining = remaining
 
     def decide(
-        self, jobs: Sequence[Job], nodes: Sequence[int], now: float
+        self, jobs: Sequence[Job], nodes: Sequence[int], now: float, most: int | None = None
     ) -> Mapping[str, Spread]:
         space = Space(nodes)
         by_id = {job.id: job for job in jobs}
-        taken = self._take(jobs, sum(nodes), now)
+        taken = self._take(jobs, sum(nodes) if most is None else min(most, sum(nodes)), now)
         for job in taken:
             if job.holds:
                 space.take(job.id, job.holds)
@@ -58,13 +58,21 @@ class RigidPolicy:
         """Who runs. Fixed ones do; then those who go first, as long as they fit."""
         taken = [job for job in jobs if job.fixed and job.holds]
         left = total - sum(job.held for job in taken)
-        for job in sorted(jobs, key=lambda job: (*self._ranking(job, now), job.order)):
+        for job in sorted(jobs, key=lambda job: self._key(job, now)):
             if job.fixed and job.holds:
                 continue
             if job.smallest <= left:
                 left -= job.smallest
                 taken.append(job)
         return taken
+
+    def _key(self, job: Job, now: float) -> tuple[object, ...]:
+        """Smaller goes first. A job that waits and reports nothing comes after those who run."""
+        if job.late:
+            return (-job.priority, -1, job.order)
+        if job.silent and not job.holds:
+            return (-job.priority, 1, job.order)
+        return (-job.priority, 0, *self._ranking(job, now), job.order)
 
     def _place(self, job: Job, space: Space, jobs: Mapping[str, Job]) -> None:
         best = cheapest(job, space)
