@@ -11,6 +11,7 @@ if __name__ == "__main__":
     gc.disable()  # imports make no garbage; looking for some would cost a sixth of the start
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,11 +33,12 @@ from madang.server.identity import controller as identity
 from madang.server.identity.bootstrap import prepare_installation
 from madang.server.listeners import listen
 from madang.server.logs import configure_logs
+from madang.server.paths import SERVER_UMASK
 from madang.server.serving import controller as serving
 from madang.server.settings import check_exposure, load_settings
 from madang.server.storage import controller as storage
 from madang.server.workloads import controller as workloads
-from madang.server.workloads import readiness
+from madang.server.workloads import readiness, upkeep
 from madang.server.workloads.service import (
     task_is_live,
     users_of_environment,
@@ -51,6 +53,7 @@ CONTROLLERS: list[Callable[[ServerContext], Awaitable[None]]] = [
     storage.run,
     cluster.run,
     workloads.run,
+    upkeep.run,
     readiness.run,
     serving.run,
 ]
@@ -102,6 +105,7 @@ async def _migrate(context: ServerContext) -> None:
 
 
 def main() -> int:
+    os.umask(SERVER_UMASK)
     configure_logs()
     try:
         asyncio.run(run([int(number) for number in sys.argv[1:]]))

@@ -3,6 +3,7 @@
     from madang import train
 
     train.rank(), train.world_size()
+    train.declare(total=5000)
     train.report(step, loss=loss, accuracy=accuracy)
     train.checkpoints().save(step, model.state_dict(), torch.save)
 
@@ -19,7 +20,7 @@ from madang.train.context import (
     rank,
     world_size,
 )
-from madang.train.reports import Reporter, dropped_reports, report
+from madang.train.reports import Reporter, declare, dropped_reports, report, saved
 
 __all__ = [
     "Checkpoint",
@@ -29,10 +30,12 @@ __all__ = [
     "checkpoint_dir",
     "checkpoints",
     "context",
+    "declare",
     "dropped_reports",
     "environment_requirements",
     "local_rank",
     "rank",
     "report",
+    "saved",
     "world_size",
 ]

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from madang.train.reports import saved
+
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
 
@@ -41,7 +43,8 @@ class Checkpoints:
         """Save `state` as `write(state, file)` writes it (`torch.save`, `pickle.dump`).
 
         On disk before this returns; whoever is killed in between leaves the one before. The
-        oldest beyond `keep` are deleted. Raises OSError when the disk is full.
+        oldest beyond `keep` are deleted, and the platform is told that the work is safe. Raises
+        OSError when the disk is full.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         target = Checkpoint(step, self.folder / f"step-{step:010d}.ckpt")
@@ -59,6 +62,7 @@ class Checkpoints:
         for old in self.list()[: -self._keep]:
             if old.step != step:
                 old.path.unlink(missing_ok=True)
+        saved(step)
         return target
 
     def latest(self) -> Checkpoint | None:

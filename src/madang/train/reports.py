@@ -3,6 +3,8 @@
 A report is one line of JSON in a datagram to the task's socket (`MADANG_REPORT_SOCKET`):
 
     {"step": 12, "time": 1764000000.5, "rank": 0, "metrics": {"loss": 0.31}}
+    {"step": 12, "time": 1764000001.0, "rank": 0, "saved": true}      a checkpoint is on disk
+    {"time": 1764000000.0, "rank": 0, "total": 5000}                  how many steps there will be
 
 The task's supervisor keeps it and brings it to the server, also when the server is away for a
 while. When even the supervisor is away, reports wait here, up to a bound; then the oldest are
@@ -45,10 +47,14 @@ class Reporter:
 
     def report(self, step: int, rank: int, metrics: dict[str, float]) -> None:
         """Send or keep a report; returns at once."""
+        numbers = {name: _plain(value) for name, value in metrics.items()}
+        self.tell(rank, step=step, metrics=numbers)
+
+    def tell(self, rank: int, **facts: object) -> None:
+        """Send or keep a line with these facts; returns at once."""
         if not self._address:
             return
-        line: dict[str, object] = {"step": step, "time": time.time(), "rank": rank}
-        line["metrics"] = {name: _plain(value) for name, value in metrics.items()}
+        line: dict[str, object] = {"time": time.time(), "rank": rank, **facts}
         with self._lock:
             if len(self._waiting) >= self._max_waiting:
                 self._waiting.popleft()
@@ -131,12 +137,35 @@ def report(step: int, **metrics: SupportsFloat) -> None:
     outside of a task it does nothing. Raises TypeError or ValueError for what is no number.
     """
     numbers = {name: float(value) for name, value in metrics.items()}
-    reporter().report(int(step), int(os.environ.get("RANK") or 0), numbers)
+    reporter().report(int(step), _rank(), numbers)
+
+
+def declare(total: SupportsFloat) -> None:
+    """Say how many steps training takes in all, in the unit that `report` counts: `declare(5000)`.
+
+    The scheduler then knows how far it is: shortest-first and goodput queues go by it, and waiting
+    jobs are told when this one ends. Say it again when it changes. Raises ValueError for what is
+    no positive number.
+    """
+    steps = float(total)
+    if not math.isfinite(steps) or steps <= 0:
+        raise ValueError(f"total is {total}: it must be a positive number of steps")
+    reporter().tell(_rank(), total=steps)
+
+
+def saved(step: int) -> None:
+    """Say that the work up to `step` is on disk: who is stopped now loses what came after it.
+    `Checkpoints.save` says it by itself."""
+    reporter().tell(_rank(), step=int(step), saved=True)
 
 
 def dropped_reports() -> int:
     """How many reports of this process were given up."""
     return reporter().dropped
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK") or 0)
 
 
 def reporter() -> Reporter:

@@ -18,7 +18,7 @@ from tests.server.workloads.platform import Platform, platform_of
 
 
 def line(step: int, **metrics: float) -> dict[str, Any]:
-    return {"step": step, "at": 1_764_000_000.5 + step, "rank": 0, "metrics": metrics}
+    return {"step": step, "time": 1_764_000_000.5 + step, "rank": 0, "metrics": metrics}
 
 
 async def running_task(platform: Platform, **changes: Any) -> tuple[str, str]:
@@ -55,7 +55,7 @@ async def test_what_is_no_finite_number_is_passed_over(people: People) -> None:
         odd: list[dict[str, Any]] = [
             {"metrics": {"loss": "NaN", "ok": True, "huge": 10**400, "a\0b": 1}},
             {"metrics": [1], "step": 1},
-            {"step": "x", "metrics": {"loss": 1}, "at": "noon", "rank": None},
+            {"step": "x", "metrics": {"loss": 1}, "time": "noon", "rank": None},
             {"step": 2**80, "metrics": {"loss": float("inf")}},
             {},
         ]

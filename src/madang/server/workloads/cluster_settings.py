@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,9 +28,11 @@ async def read_limits(session: AsyncSession) -> dict[str, Limit]:
     }
 
 
-async def read_usage(session: AsyncSession, now: datetime) -> tuple[tuple[str, float, float], ...]:
+async def read_usage(session: AsyncSession) -> tuple[tuple[str, float, float], ...]:
     """(Queue or user, decayed GPU seconds, as of when)."""
-    rows = await session.scalars(select(UsageRow).order_by(UsageRow.holder))
+    rows = await session.scalars(
+        select(UsageRow).where(UsageRow.holder != "").order_by(UsageRow.holder)
+    )
     return tuple((row.holder, row.gpu_s, row.as_of.timestamp()) for row in rows)
 
 

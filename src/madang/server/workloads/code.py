@@ -22,6 +22,7 @@ from madang.core.errors import InvalidInput, LimitExceeded, NotFound
 from madang.core.ids import random_word
 from madang.core.resources import format_bytes
 from madang.server.context import ServerContext
+from madang.server.paths import make_folder
 from madang.server.tars import SafeTarInfo
 from madang.server.workloads.places import task_data
 
@@ -71,11 +72,13 @@ def _store(folder: Path, tar: bytes) -> str:
     path = folder / digest
     if path.is_dir():
         return digest
-    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_folder(folder, 0o711)
     unpacked = folder / f".{digest[:16]}.{random_word()}"
-    unpacked.mkdir(mode=0o755)
+    unpacked.mkdir()
     try:
         _unpack(tar, unpacked)
+        for directory, _, _ in os.walk(unpacked):
+            os.chmod(directory, 0o755)
         try:
             unpacked.rename(path)
         except OSError:
@@ -139,9 +142,9 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Pa
         )
     path = target.joinpath(*parts)
     if member.isdir():
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         return
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     source = archive.extractfile(member)
     assert source is not None
     with source, path.open("wb") as file:

@@ -18,6 +18,7 @@ from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads.jobs import names_of
 from madang.server.workloads.queue_use import read_tree
+from madang.server.workloads.requests import template_of
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import TaskRow, WorkloadRow
 
@@ -86,7 +87,7 @@ def _past_work(
         time_limit_s=spec.time_limit_s,
         preemptible=spec.may_be_preempted,
         resizable=spec.resizable,
-        template="",
+        template=template_of(spec),
         runs=runs,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from madang.server.cluster.protocol import TaskUser
 from madang.server.context import ServerContext
+from madang.server.paths import make_folder
 
 CHECKPOINT_TARGET = "/checkpoints"
 
@@ -18,7 +19,7 @@ def checkpoint_path(context: ServerContext, workload_id: str) -> Path:
 
 def make_checkpoint_folder(context: ServerContext, workload_id: str, user: TaskUser) -> None:
     path = checkpoint_path(context, workload_id)
-    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_folder(path.parent, 0o711)
     path.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() == 0:
         os.chown(path, user.uid, user.gid)
@@ -29,6 +30,6 @@ def task_data(context: ServerContext) -> Path:
     and users other than the server's can't pass through the state folder."""
     if context.settings.sandbox == "none" and os.geteuid() == 0:
         path = Path("/var/tmp") / f"madang-{context.paths.sockets.name}"
-        path.mkdir(mode=0o711, exist_ok=True)
+        make_folder(path, 0o711)
         return path
     return context.paths.state_dir

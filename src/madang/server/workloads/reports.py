@@ -21,6 +21,7 @@ from madang.core.errors import Conflict, NotFound
 from madang.core.states import TaskState, WorkloadKind
 from madang.server.context import ServerContext
 from madang.server.db.engine import announce
+from madang.server.workloads.progress import ProgressBook
 from madang.server.workloads.tables import (
     ReportOffsetRow,
     ReportPointRow,
@@ -125,6 +126,7 @@ async def take_in_reports(
     superseded = row.kind != WorkloadKind.SERVICE and task.attempt != row.attempt
     if attempt != task.attempt or task.state == TaskState.LOST or superseded:
         raise Conflict(f"attempt {attempt} of {task.workload_id} is over")
+    ProgressBook.of(context).note(task, lines)
     return await ReportWriter.of(context).write(task, offset, lines)
 
 
@@ -187,8 +189,8 @@ async def _keep_offset(session: AsyncSession, dialect: str, task_id: str, offset
 
 
 def _points(task: TaskRow, line: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
-    """The numbers in a line such as `{"step": 12, "at": 1764000000.5, "metrics": {"loss": 0.3}}`;
-    what is no finite number is passed over."""
+    """The numbers in a line such as `{"step": 12, "time": 1764000000.5, "metrics": {"loss":
+    0.3}}`; what is no finite number is passed over."""
     metrics = line.get("metrics")
     if not isinstance(metrics, Mapping):
         return []
@@ -201,7 +203,7 @@ def _points(task: TaskRow, line: Mapping[str, Any], now: datetime) -> list[dict[
             "key": key[:_LONGEST_KEY],
             "step": _small(line.get("step"), 0),
             "value": float(value),
-            "at": _time(line.get("at"), now),
+            "at": _time(line.get("time"), now),
         }
         for key, value in metrics.items()
         if "\0" not in key and _is_number(value)

@@ -86,7 +86,7 @@ def _request(
         project=row.project_id,
         submitted_at=row.created_at.timestamp(),
         time_limit_s=spec.time_limit_s,
-        expected_s=spec.expected_s or None,
+        expected_s=row.expected_s,
         preemptible=spec.may_be_preempted,
         resizable=spec.resizable and row.kind != WorkloadKind.SERVICE,
         template=template_of(spec),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import select, update
@@ -16,6 +16,7 @@ from madang.core.errors import Conflict, InvalidInput, NotFound
 from madang.core.ids import check_name, new_id
 from madang.core.permissions import Permission
 from madang.core.resources import Resources
+from madang.scheduling.reservations import Series, spans
 from madang.schemas.reservations import Recurrence, ReservationCreate, WindowState
 from madang.server.context import ServerContext
 from madang.server.db.engine import announce
@@ -25,9 +26,6 @@ from madang.server.identity.tables import ProjectRow, UserRow
 from madang.server.workloads.calendar import check_room
 from madang.server.workloads.history import record_event
 from madang.server.workloads.tables import ReservationRow, ReservationWindowRow
-
-MOST_WINDOWS = 400
-"""A daily one for a year, and some."""
 
 _LONGEST = timedelta(days=366)
 
@@ -73,7 +71,7 @@ async def create_reservation(
                 return_after_s=request.return_after_s,
                 description=request.description,
             )
-            await check_room(session, row, windows, now)
+            await check_room(session, row, now)
             session.add(row)
             await session.flush()
             for start, end in windows:
@@ -189,13 +187,27 @@ async def resolve_reservation(
 
 
 def windows_of(request: ReservationCreate) -> list[tuple[datetime, datetime]]:
-    """All windows, first to last. Each begins at the same time of day in the given time zone,
-    whatever daylight saving does. Raises InvalidInput."""
-    zone = _zone(request.timezone)
+    """All windows, first to last. Raises InvalidInput."""
+    _check_zone(request.timezone)
     _check_aware(request.start, "start")
     length = _length(request)
-    if request.recurrence is Recurrence.ONCE:
-        return [(request.start, request.start + length)]
+    if request.recurrence is not Recurrence.ONCE:
+        _check_recurrence(request, length)
+    series = Series(
+        id="",
+        project="",
+        groups=(),
+        start=request.start.timestamp(),
+        end=(request.start + length).timestamp(),
+        recurrence=request.recurrence,
+        until=request.until.timestamp() if request.until else None,
+        timezone=request.timezone,
+    )
+    moments = (map(_moment, span) for span in spans(series))
+    return [(start, end) for start, end in moments]
+
+
+def _check_recurrence(request: ReservationCreate, length: timedelta) -> None:
     if request.until is None:
         raise InvalidInput(
             "a recurring reservation needs an end",
@@ -203,8 +215,10 @@ def windows_of(request: ReservationCreate) -> list[tuple[datetime, datetime]]:
             hint="Say until when it comes again, at most a year from its start.",
         )
     _check_aware(request.until, "until")
-    if request.until - request.start > _LONGEST:
-        raise InvalidInput("a reservation can come again for a year at most", field="until")
+    if not timedelta(0) < request.until - request.start <= _LONGEST:
+        raise InvalidInput(
+            "a recurring reservation must end after its start, and within a year", field="until"
+        )
     step = timedelta(days=7 if request.recurrence is Recurrence.WEEKLY else 1)
     if length > step:
         raise InvalidInput(
@@ -212,17 +226,10 @@ def windows_of(request: ReservationCreate) -> list[tuple[datetime, datetime]]:
             field="end",
             hint=f"Reserve at most {step}, or once.",
         )
-    first = request.start.astimezone(zone).replace(tzinfo=None)
-    windows = []
-    for number in range(MOST_WINDOWS):
-        start = (first + number * step).replace(tzinfo=zone)
-        if start > request.until:
-            break
-        if request.recurrence is not Recurrence.WEEKDAYS or start.weekday() < 5:
-            windows.append((start, start + length))
-    if not windows:
-        raise InvalidInput("it never comes: `until` is before its first start", field="until")
-    return windows
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def state_of(window: ReservationWindowRow, now: datetime) -> WindowState:
@@ -233,12 +240,12 @@ def state_of(window: ReservationWindowRow, now: datetime) -> WindowState:
     return WindowState.ACTIVE if now < window.end else WindowState.ENDED
 
 
-def _zone(name: str) -> tzinfo:
+def _check_zone(name: str) -> None:
     try:
-        return ZoneInfo(name)
+        ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(
-            f"{name!r} is no time zone", field="timezone", hint="Write Asia/Seoul or UTC."
+            f"{name[:100]!r} is no time zone", field="timezone", hint="Write Asia/Seoul or UTC."
         ) from None
 
 

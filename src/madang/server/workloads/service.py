@@ -20,6 +20,7 @@ from madang.server.identity.os_users import task_user
 from madang.server.identity.principal import Principal
 from madang.server.identity.tables import ProjectRow, UserRow
 from madang.server.workloads import supervisor
+from madang.server.workloads.durations import expected_s
 from madang.server.workloads.history import announce_workload, lock_workload, record_event
 from madang.server.workloads.inputs import resolve_inputs
 from madang.server.workloads.possible import check_possible
@@ -69,6 +70,7 @@ async def submit_in(
         created_at=now,
         priority=spec.priority,
         reservation_id=reservation.id if reservation else None,
+        expected_s=expected_s(context, spec, spec.user_id, spec.project_id),
         replicas={role.name: role.replicas_min for role in spec.roles},
         parent_id=spec.parent_id,
         environment_id=inputs.environment_id,

@@ -99,6 +99,8 @@ class WorkloadRow(Base):
     exit_code: Mapped[int | None] = mapped_column(default=None)
     expected_start: Mapped[datetime | None] = mapped_column(default=None)
     """While it waits: when it is thought to start, where that is known."""
+    expected_s: Mapped[float | None] = mapped_column(default=None)
+    """How long it is expected to run: what was said, or learned from others like it."""
     saved_at: Mapped[datetime | None] = mapped_column(default=None)
     """When its work was last saved (a checkpoint); what it did since would be lost."""
     work: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
@@ -271,7 +273,8 @@ class ReservationWindowRow(Base):
     reservation_id: Mapped[str] = mapped_column(ForeignKey("reservations.id"), primary_key=True)
     start: Mapped[datetime] = mapped_column(primary_key=True)
     end: Mapped[datetime]
-    used: Mapped[bool] = mapped_column(default=False)
+    used_at: Mapped[datetime | None] = mapped_column(default=None)
+    """Until when something was seen to run in it."""
     returned_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
@@ -297,13 +300,15 @@ class PolicyRow(Base):
 
 
 class TemplateDurationRow(Base):
-    """How long jobs of a template have run, as `scheduling.durations` remembers it."""
+    """How long jobs of a template, a user and a project (each may be empty: of all) have run, as
+    `scheduling.durations` remembers it."""
 
     __tablename__ = "template_durations"
 
     template: Mapped[str] = mapped_column(primary_key=True)
-    learned: Mapped[dict[str, Any]]
-    updated_at: Mapped[datetime]
+    user_id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    weights: Mapped[list[Any]]
 
 
 class EventRow(Base):

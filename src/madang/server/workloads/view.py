@@ -93,7 +93,7 @@ class ClusterView:
                 queues=tuple(self._queues.values()),
                 limits=tuple(self._limits.values()),
                 reservations=tuple(self._windows.values()),
-                usage=await read_usage(session, now),
+                usage=await read_usage(session),
                 policy=await read_policy(session),
             )
             live = set(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0001_378031"
+revision: str = "0001_c4c167"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -86,9 +86,12 @@ def upgrade() -> None:
     op.create_table(
         "template_durations",
         sa.Column("template", sa.String(), nullable=False),
-        sa.Column("learned", sa.JSON(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("template", name=op.f("pk_template_durations")),
+        sa.Column("user_id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("weights", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "template", "user_id", "project_id", name=op.f("pk_template_durations")
+        ),
     )
     op.create_table(
         "usage",
@@ -481,7 +484,7 @@ def upgrade() -> None:
         sa.Column("reservation_id", sa.String(), nullable=False),
         sa.Column("start", sa.BigInteger(), nullable=False),
         sa.Column("end", sa.BigInteger(), nullable=False),
-        sa.Column("used", sa.Boolean(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
         sa.Column("returned_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["reservation_id"],
@@ -545,6 +548,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("exit_code", sa.BigInteger(), nullable=True),
         sa.Column("expected_start", sa.BigInteger(), nullable=True),
+        sa.Column("expected_s", sa.Double(), nullable=True),
         sa.Column("saved_at", sa.BigInteger(), nullable=True),
         sa.Column("work", sa.JSON(), nullable=False),
         sa.Column("resize", sa.JSON(), nullable=True),
@@ -714,6 +718,24 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_tags_run_id")),
         sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_run_tags")),
     )
+    op.create_table(
+        "submissions",
+        sa.Column("user_id", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("workload_id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_submissions_user_id")),
+        sa.ForeignKeyConstraint(
+            ["workload_id"], ["workloads.id"], name=op.f("fk_submissions_workload_id")
+        ),
+        sa.PrimaryKeyConstraint("user_id", "key", name=op.f("pk_submissions")),
+    )
+    with op.batch_alter_table("submissions", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_submissions_created_at"), ["created_at"], unique=False
+        )
+
     op.create_table(
         "tasks",
         sa.Column("id", sa.String(), nullable=False),
@@ -1055,6 +1077,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("tasks")
+    with op.batch_alter_table("submissions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_submissions_created_at"))
+
+    op.drop_table("submissions")
     op.drop_table("run_tags")
     op.drop_table("run_params")
     op.drop_table("run_metrics")
