@@ -45,7 +45,7 @@ EXPECTING = frozenset({"default", "fgd"})
 """Policies that expect the mix of the past in the future."""
 
 _FIRST_ARRIVALS = 100
-"""With nothing known, so many arrivals are placed by first fit; then a mix is guessed from them."""
+"""With nothing known, so many arrivals are placed by first fit; they then show a first mix."""
 
 _ARRIVALS = 100
 _ARRIVALS_PER_NODE = 0.08
