@@ -230,6 +230,8 @@ class Policy:
     migration_budget: share of placed tasks that may be moved to make room. preemption: whether
     anything may be stopped for others. backfill: whether others may pass the first of a queue
     while it waits.
+    learn_mix: placement learns what is asked for as it arrives, with `Snapshot.mix` as a prior;
+    else it stays as it was told.
     """
 
     placement: str = "default"
@@ -240,6 +242,7 @@ class Policy:
     migration_budget: float = 0.0
     preemption: bool = True
     backfill: bool = True
+    learn_mix: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +270,7 @@ class Snapshot:
     """All there is at one moment. usage: (queue or user id, decayed GPU seconds, as of when).
 
     leaving: keys of what is held by tasks that are being stopped. kept: what others are stopped
-    for.
+    for. mix: how often what was asked for in the past, in any unit; placement expects the same.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -281,6 +284,7 @@ class Snapshot:
     policy: Policy = field(default_factory=Policy)
     leaving: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
+    mix: tuple[tuple[Resources, float], ...] = ()
 
 
 # -- events: what has happened ----------------------------------------------------------------
