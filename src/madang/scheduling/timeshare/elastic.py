@@ -36,7 +36,7 @@ BLIND_EXPONENT = 0.25
 they still need."""
 PRIORITY_WEIGHT = 4 ** (1 / 100)
 """What a priority higher by 1 makes of a price: four times as much from one class to the next."""
-COMPARED_AT = 8
+COMPARED_AT = 16
 """The order of jobs, largest first, is that of their remaining times with so many GPUs."""
 
 
