@@ -113,9 +113,11 @@ async def read_history(
         waited = await _waited(session, since, until)
         there = await _there(session, capacity)
     visible = principal.visible_projects
+    busy = {row.queue_id for row, _ in held} | {one.queue_id for one in waited}
     shown = {
-        queue_id
-        for queue_id, row in tree.rows.items()
+        row.id
+        for queue_id in busy & tree.rows.keys()
+        for row in tree.upward(queue_id)
         if visible is None or row.project_id is None or row.project_id in visible
     }
     steps = _Steps(since, until, step_s)
@@ -180,13 +182,13 @@ async def _waited(session: AsyncSession, since: datetime, until: datetime) -> li
 
 async def _there(session: AsyncSession, capacity: Capacity) -> list[tuple[datetime, Counter[str]]]:
     """What each node has, and since when it was there."""
+    devices: dict[str, Counter[str]] = defaultdict(Counter)
+    for (node_id, kind, _), model in capacity.models.items():
+        devices[node_id].update({kind: 1000, f"{kind}/{model}": 1000})
     found = []
     for node in await session.scalars(select(NodeRow)):
         amounts = Counter({"cpu": node.cpu_milli, "memory": node.memory_bytes, **node.counted})
-        for (node_id, kind, _), model in capacity.models.items():
-            if node_id == node.id:
-                amounts.update({kind: 1000, f"{kind}/{model}": 1000})
-        found.append((node.created_at, amounts))
+        found.append((node.created_at, amounts + devices[node.id]))
     return found
 
 
