@@ -48,6 +48,8 @@ class PortalServer:
     content: Content = field(init=False)
     failing: set[str] = field(default_factory=set)
     """Beginnings of API paths that answer nothing: the state "error" of a page."""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """API paths that answer this and not what there is: the state "empty" of a page."""
 
     def run(self, made: Callable[[], Any]) -> Any:
         async def call() -> Any:
@@ -78,15 +80,26 @@ class PortalServer:
         finally:
             self.failing.clear()
 
+    @contextmanager
+    def answering(self, answers: dict[str, Any]) -> Iterator[None]:
+        self.answers.update(answers)
+        try:
+            yield
+        finally:
+            self.answers.clear()
+
 
 class _BreakableTransport(httpx.AsyncBaseTransport):
-    def __init__(self, inner: httpx.AsyncBaseTransport, failing: set[str]) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, server: PortalServer) -> None:
         self._inner = inner
-        self._failing = failing
+        self._server = server
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if any(request.url.path.startswith(path) for path in self._failing):
+        path = request.url.path
+        if any(path.startswith(failing) for failing in self._server.failing):
             raise Unavailable("the database did not answer", hint="Trying again may help.")
+        if path in self._server.answers:
+            return httpx.Response(200, json=self._server.answers[path])
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -123,6 +136,14 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
     yield started[0]
     loop.call_soon_threadsafe(stop.set)
     thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def world(portal: PortalServer) -> Any:
+    """Queues and reservations, for the pages on scheduling."""
+    from tests.e2e.scheduling import make_world
+
+    return make_world(portal)
 
 
 @pytest.fixture(scope="session")
@@ -226,7 +247,7 @@ async def _served(state_dir: Path) -> AsyncIterator[PortalServer]:
 
     def transport() -> httpx.AsyncBaseTransport:
         inner = httpx.AsyncHTTPTransport(uds=str(context.paths.control_socket), verify=False)
-        return _BreakableTransport(inner, made.failing)
+        return _BreakableTransport(inner, made)
 
     nicegui_app.state.api_transport = transport
     with listen(settings, context.paths) as listeners:

@@ -270,7 +270,7 @@ async def fill_full(content: Content) -> None:
         async def copy(
             original: Base, changes: Callable[[int], dict[str, Any]], count: int = MANY
         ) -> None:
-            values = _values(original)
+            values = values_of(original)
             rows = [values | {"project_id": project.id} | changes(number)
                     for number in range(count)]  # fmt: skip
             keys = values.keys()
@@ -337,6 +337,6 @@ async def _copy_endpoints(session: AsyncSession, content: Content, copy: Copy) -
     await copy(revision, lambda n: {"id": ids[n][1], "endpoint_id": ids[n][0]})
 
 
-def _values(row: Base) -> dict[str, Any]:
+def values_of(row: Base) -> dict[str, Any]:
     mapper: Mapper[Any] = inspect(type(row))
     return {column.key: getattr(row, column.key) for column in mapper.column_attrs}

@@ -400,6 +400,7 @@ REASONS: dict[str, str] = {
     "window_ahead": "{from_at}부터 그 자리를 쓸 예약 {reservation} 때문에 기다립니다",
     "would_delay": "{from_at}쯤 시작할 {job}이(가) 늦어지게 되므로 기다립니다",
     "stopping": "{jobs}이(가) 멈추고 자리를 비우기를 기다립니다",
+    "kept_for_another": "자리를 기다립니다. 들어갈 수 있는 곳은 {job}을(를) 위해 비우는 중입니다",
     "victims_young": (
         "{jobs}이(가) 최소 실행 시간을 채우는 {from_at}까지 기다립니다. "
         "그 뒤에는 자리를 넘겨받습니다"
@@ -443,5 +444,5 @@ CLAUSES: dict[str, str] = {
     "one_ahead": "대기열 {queue}에서 앞에 1개 있습니다",
     "ahead": "대기열 {queue}에서 앞에 {ahead}개 있습니다",
     "quota_allows": "할당량은 충분합니다",
-    "shorter": "시간 제한을 {limit} 이하로 하면 지금 시작할 수 있습니다",
+    "shorter": "시간 제한이 {by_at} 전에 끝나면 지금 시작할 수 있습니다",
 }
