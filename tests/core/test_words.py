@@ -58,7 +58,9 @@ def test_what_the_table_lacks_raises_with_the_history() -> None:
 def test_every_reason_has_a_sentence_and_survives_the_wire() -> None:
     assert set(SENTENCES) == set(ReasonCode)
     for code in ReasonCode:
-        reason = Reason(code, {name: "x" for name in facts_of(code)})
+        at = "2026-11-21T14:20:00Z"
+        facts = {name: at if name.endswith("_at") else "x" for name in facts_of(code)}
+        reason = Reason(code, facts)
         assert "{" not in str(reason)
         assert Reason.from_json(reason.to_json()) == reason
 

@@ -128,7 +128,7 @@ def test_a_model_is_named_by_its_word() -> None:
     planner.apply([Asked(ask("y", "gpu=1", "gpu_model=H100"))])
     assert reason(planner, "y") == (
         ReasonCode.NO_DEVICE,
-        "asks for cpu=1 memory=2GiB gpu=1 gpu_model=H100, which no node has; "
+        "asks for 1 H100 with cpu=1 memory=2GiB, which no node has; "
         "there are gpu NVIDIA A10, gpu NVIDIA A100-SXM4-80GB",
     )
 
@@ -154,7 +154,8 @@ def test_reasons_say_what_is_missing() -> None:
     planner.apply([Asked(ask("one", "gpu=2", order=1)), Asked(ask("two", "gpu=2", order=2))])
     assert reason(planner, "two") == (
         ReasonCode.RESOURCES,
-        "waits for cpu=1 memory=2GiB gpu=2; free now: cpu=2 memory=29GiB gpu=0 on a",
+        "waits for 2 gpu with cpu=1 memory=2GiB on one node; free now: cpu=2 memory=29GiB gpu=0 "
+        "on a; it is free when one ends, nobody knows when",
     )
 
 
@@ -173,7 +174,7 @@ def test_the_first_in_line_is_not_starved_by_small_ones() -> None:
     planner.apply([Asked(ask("large", "gpu=2", order=5)), Asked(ask("s2", "gpu=1", order=6))])
     planner.apply([Released("s0/worker/0")])
     assert started(planner) == {}
-    assert reason(planner, "s2")[0] is ReasonCode.QUEUED
+    assert reason(planner, "s2")[0] is ReasonCode.WOULD_DELAY
     planner.apply([Released("s1/worker/0")])
     assert set(started(planner)) == {"large"}
 

@@ -43,6 +43,7 @@ class ReasonCode(StrEnum):
     WINDOW_AHEAD = "window_ahead"
     WOULD_DELAY = "would_delay"
     STOPPING = "stopping"
+    KEPT_FOR_ANOTHER = "kept_for_another"
     VICTIMS_YOUNG = "victims_young"
     WINDOW_BEGINS = "window_begins"
     WINDOW_OVER = "window_over"
@@ -122,6 +123,7 @@ SENTENCES: dict[ReasonCode, str] = {
         "waits because it would delay {job}, which is to start at about {from_at}"
     ),
     ReasonCode.STOPPING: "waits for {jobs} to stop and make room for it",
+    ReasonCode.KEPT_FOR_ANOTHER: "waits for a place; the one it could have is cleared for {job}",
     ReasonCode.VICTIMS_YOUNG: (
         "waits until {from_at}, when {jobs} will have run long enough to be stopped for it"
     ),
@@ -156,14 +158,13 @@ CLAUSES: dict[str, str] = {
     "frees": "the first frees at about {free_at} when {job} ends",
     "frees_several": "it is free at about {free_at} when {jobs} end",
     "frees_many": "it is free at about {free_at} when {count} jobs end",
-    "frees_now": "what it waits for has ended and is being cleaned up",
-    "frees_unknown": "nobody knows when that ends",
+    "frees_unknown": "it is free when {jobs} end, nobody knows when",
+    "frees_one_unknown": "it is free when {job} ends, nobody knows when",
     "next": "next in queue {queue}",
     "one_ahead": "1 job ahead in queue {queue}",
     "ahead": "{ahead} jobs ahead in queue {queue}",
-    "queues_first": "{queues} before it for the same",
     "quota_allows": "quota allows it",
-    "shorter": "with a time limit of at most {limit} it could start now",
+    "shorter": "with a time limit that ends by {by_at} it could start now",
 }
 """What else there is to say about a wait, after the sentence itself."""
 

@@ -3,8 +3,9 @@ not only what was met first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from madang.core.amounts import format_amount
 from madang.core.reasons import ReasonCode
@@ -27,17 +28,13 @@ class Bounds:
         self._ledger = ledger
 
     def cases(self, request: Request, leaf: QueueNode, amounts: Amounts) -> Iterator[Case]:
-        """amounts: what it would hold."""
+        """What may not be had, whoever has the rest. amounts: what it would hold."""
         for node in leaf.path:
             if not node.queue.open:
                 steps: list[Step] = [{"do": "open_queue", "queue": node.id}]
                 yield Case(ReasonCode.QUEUE_CLOSED, {"queue": name_of(node)}, steps)
         for node in leaf.path:
             yield from self._full(node, amounts)
-        for name, amount in amounts:
-            case = self._kept_for_others(request, leaf, name, amount)
-            if case is not None:
-                yield case
         for user, project in ((request.user, ""), ("", request.project)):
             yield from self._spent(user, project, amounts)
 
@@ -58,33 +55,58 @@ class Bounds:
                 clause, at = self._freed(_beneath(node), name, used + asked - most[name])
                 yield Case(code, facts, [step], clause, at)
 
-    def _kept_for_others(
-        self, request: Request, leaf: QueueNode, name: str, amount: int
-    ) -> Case | None:
-        tree = self._ledger.tree
+    def kept_for_others(
+        self, request: Request, leaf: QueueNode, amounts: Amounts, ended: Collection[str]
+    ) -> Iterator[Case]:
+        """What is guaranteed to others and not lent to this, once what is to end (requests' ids)
+        has ended."""
         returnable = request.preemptible and all(node.queue.reclaimable for node in leaf.path)
-        if tree.lent_out(leaf, name, amount, returnable) is None:
-            return None
         own = {node.id for node in leaf.path}
-        unused = [
-            (node.guarantee[name] - node.use.get(name, 0), node)
-            for queue in tree.queues
-            if (node := tree.node(queue.id)) is not None
-            and node.id not in own
-            and node.guarantee.get(name, 0) > node.use.get(name, 0)
-        ]
-        unused.sort(key=lambda pair: (-pair[0], pair[1].id))
-        names = ", ".join(name_of(node) for _, node in unused[:2]) or name_of(leaf)
-        steps: list[Step] = [
-            {
-                "do": "lower_guarantee",
-                "queue": node.id,
-                "resource": name,
-                "to": node.use.get(name, 0),
-            }
-            for _, node in unused
-        ]
-        return Case(ReasonCode.GUARANTEE_KEPT, {"resource": name, "queue": names}, steps)
+        for name, amount in amounts:
+            uses = self._uses(name, ended)
+            asked = {**uses, leaf.id: uses.get(leaf.id, 0) + amount}
+            root = self._ledger.tree.root
+            if self._taken(root, name, asked, returnable) <= self._ledger.tree.open_amount(name):
+                continue
+            unused = [
+                (kept, node)
+                for queue in self._ledger.tree.queues
+                if (node := self._ledger.tree.node(queue.id)) is not None
+                and node.id not in own
+                and (kept := node.guarantee.get(name, 0) - _beneath_sum(node, uses)) > 0
+            ]
+            if not unused:
+                continue
+            unused.sort(key=lambda pair: (-pair[0], pair[1].id))
+            names = ", ".join(name_of(node) for _, node in unused[:2])
+            steps: list[Step] = [
+                {
+                    "do": "lower_guarantee",
+                    "queue": node.id,
+                    "resource": name,
+                    "to": _beneath_sum(node, uses),
+                }
+                for _, node in unused
+            ]
+            yield Case(ReasonCode.GUARANTEE_KEPT, {"resource": name, "queue": names}, steps)
+
+    def _uses(self, name: str, ended: Collection[str]) -> dict[str, int]:
+        """What each leaf has, less what is to end."""
+        uses = {leaf.id: leaf.use.get(name, 0) for leaf in self._ledger.tree.leaves}
+        for request_id in ended:
+            run = self._ledger.runs.get(request_id)
+            if run is not None:
+                leaf = self._ledger.tree.leaf(run.request.queue)
+                uses[leaf.id] -= sum(dict(held).get(name, 0) for held in run.keys.values())
+        return uses
+
+    def _taken(self, node: QueueNode, name: str, uses: dict[str, int], returnable: bool) -> int:
+        """What counts as taken beneath a node: what is used, or what is kept, if that is more."""
+        floor = (node.lent_not if returnable else node.guarantee).get(name, 0)
+        if not node.children:
+            return max(uses.get(node.id, 0), floor)
+        beneath = sum(self._taken(child, name, uses, returnable) for child in node.children)
+        return max(beneath, floor)
 
     def _spent(self, user: str, project: str, amounts: Amounts) -> Iterator[Case]:
         limits = self._ledger.limits
@@ -117,6 +139,7 @@ class Bounds:
         ledger = self._ledger
         waited: dict[str, None] = {}
         open_keys: dict[str, int] = {}
+        known = True
         for key, release in ledger.all_releases().items():
             run = ledger.runs.of(key)
             if run is None or key not in run.keys or not belongs(run):
@@ -129,9 +152,11 @@ class Bounds:
                 gain = dict(run.keys[key]).get(resource, 0)
             if gain > 0:
                 waited[run.request.owner] = None
+                known = known and has_known_end(run)
                 over -= gain
             if over <= 0:
-                return [frees(list(waited), release.time)], release.time
+                time = release.time if known else None
+                return [frees(list(waited), time)], time
         return [], None
 
     def _words(self, name: str, **amounts: int) -> dict[str, str]:
@@ -143,19 +168,31 @@ def name_of(node: QueueNode) -> str:
     return node.queue.name or node.id
 
 
+def has_known_end(run: Run | None) -> bool:
+    """Whether anything is known of when it ends: a limit, or what was learned of others."""
+    return run is not None and bool(run.request.time_limit_s or run.request.expected_s)
+
+
 def iso(time: float) -> str:
     """`2026-11-21T14:20:31Z`."""
     return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def frees(jobs: list[str], time: float) -> Step:
-    """The clause that says when it is free, and by whose end."""
+def frees(jobs: list[str], time: float | None) -> Step:
+    """The clause that says when it is free, and by whose end. time: None when nobody knows."""
+    shown: dict[str, Any] = {"job": jobs[0]} if len(jobs) == 1 else {"jobs": jobs[:_JOBS_SHOWN]}
+    if time is None:
+        return {"code": "frees_one_unknown" if len(jobs) == 1 else "frees_unknown", "facts": shown}
+    facts = shown | {"free_at": iso(time), "count": len(jobs)}
     if len(jobs) == 1:
-        return {"code": "frees", "facts": {"free_at": iso(time), "job": jobs[0]}}
-    shown = jobs[:_JOBS_SHOWN]
-    facts = {"free_at": iso(time), "jobs": shown, "count": len(jobs)}
-    code = "frees_several" if len(jobs) <= _JOBS_SHOWN else "frees_many"
-    return {"code": code, "facts": facts}
+        return {"code": "frees", "facts": facts}
+    return {"code": "frees_several" if len(jobs) <= _JOBS_SHOWN else "frees_many", "facts": facts}
+
+
+def _beneath_sum(node: QueueNode, uses: dict[str, int]) -> int:
+    if not node.children:
+        return uses.get(node.id, 0)
+    return sum(_beneath_sum(child, uses) for child in node.children)
 
 
 def _beneath(node: QueueNode) -> Belongs:

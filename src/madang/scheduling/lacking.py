@@ -223,8 +223,9 @@ def roomiest(cluster: Cluster, need: Resources, among: set[str]) -> str:
     """The node that comes nearest, in words; devices count first."""
     best: tuple[tuple[int, int, int], str] | None = None
     free = cluster.free()
-    for row, node in enumerate(free.nodes):
-        if node is None or node.id not in among:
+    rows = ((row, node) for row, node in enumerate(free.nodes) if node is not None)
+    for row, node in sorted(rows, key=lambda pair: (pair[1].name, pair[1].id)):
+        if node.id not in among:
             continue
         cpu, memory = int(free.space.cpu_milli[row]), int(free.space.memory_bytes[row])
         devices = free_devices(cluster, row, need) if need.device_kind else 0

@@ -28,8 +28,8 @@ from madang.scheduling.model import (
     Running,
     Snapshot,
 )
-from madang.scheduling.placement import Cluster
-from madang.scheduling.queues import QueueTree
+from madang.scheduling.placement import Cluster, Mix
+from madang.scheduling.queues import QueueNode, QueueTree
 from madang.scheduling.room import Room
 from madang.scheduling.runs import Run, Runs, end_at
 from madang.scheduling.sums import Meter
@@ -67,7 +67,10 @@ class Ledger:
 
     def load(self, snapshot: Snapshot) -> None:
         """Begin with all this at once; the ledger is new."""
-        self.set_policy(snapshot.policy)
+        self.policy = snapshot.policy
+        self.tree.usage.half_life_s = self.policy.half_life_s
+        mix = Mix(dict(snapshot.mix), learns=self.policy.learn_mix)
+        self.cluster = Cluster(self.policy, mix)
         for allocation in snapshot.allocations:
             self.held[allocation.key] = allocation
             self._held_on.setdefault(allocation.node_id, {})[allocation.key] = allocation
@@ -92,9 +95,12 @@ class Ledger:
     def set_policy(self, policy: Policy) -> None:
         if policy == self.policy:
             return
+        learns = self.policy.learn_mix
         self.policy = policy
         self.tree.usage.half_life_s = policy.half_life_s
-        self.cluster = Cluster(policy)
+        keeps = learns == policy.learn_mix
+        mix = self.cluster.mix if keeps else Mix(self.cluster.mix.counts, learns=policy.learn_mix)
+        self.cluster = Cluster(policy, mix)
         for node in self.nodes.values():
             self._put(node)
         for kept in self.kept.values():
@@ -399,12 +405,7 @@ class Ledger:
     def _plan_for(self, kept: Kept, sign: int) -> None:
         """Sums in which the request has its places already."""
         request = self.requests[kept.request_id]
-        needs = {group.role: group.resources for group in request.groups}
-        total: dict[str, int] = {}
-        for place in kept.placements:
-            node = self.nodes[place.node_id]
-            sums.add(total, self.meter.replica(needs[place.role], place.devices, node))
-        amounts = sums.amounts_of(total)
+        amounts = self.amounts_of(request.groups, kept.placements)
         leaf = self.tree.leaf(request.queue)
         self.tree.charge(leaf, request.user, amounts, sign, live=False)
         self.limits.charge(request.user, request.project, amounts, sign)
@@ -456,6 +457,24 @@ class Ledger:
 
     def held_on(self, node_id: str) -> Iterable[Allocation]:
         return self._held_on.get(node_id, {}).values()
+
+    def may_have(
+        self, leaf: QueueNode, request: Request, amounts: Amounts, *, lending: bool = True
+    ) -> bool:
+        """Whether queues and limits allow a request to hold this."""
+        if self.limits.spent(request.user, request.project, amounts) is not None:
+            return False
+        returnable = request.preemptible
+        return self.tree.full(leaf, amounts, returnable=returnable, lending=lending) is None
+
+    def amounts_of(self, groups: Shape, placements: Iterable[Placement]) -> Amounts:
+        """What replicas count for at these places."""
+        needs = {group.role: group.resources for group in groups}
+        total: dict[str, int] = {}
+        for place in placements:
+            node = self.nodes[place.node_id]
+            sums.add(total, self.meter.replica(needs[place.role], place.devices, node))
+        return sums.amounts_of(total)
 
     def shift_sums(self, run: Run, amounts: Amounts, sign: int) -> None:
         """For a what-if: sums as if a run held so much more, or less; to be taken back."""
@@ -534,8 +553,10 @@ class Ledger:
         for kept in self.kept.values():
             self._plan_for(kept, 1)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, now: float | None) -> Snapshot:
         """All that a planner needs to go on from here."""
+        if now is not None:
+            self.tree.usage.advance(now)
         return Snapshot(
             nodes=tuple(self.nodes.values()),
             allocations=tuple(self.held.values()),
@@ -548,6 +569,7 @@ class Ledger:
             policy=self.policy,
             leaving=self.runs.leaving,
             kept=tuple(self.kept.values()),
+            mix=tuple(self.cluster.mix.counts.items()),
         )
 
 

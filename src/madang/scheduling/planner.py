@@ -4,7 +4,7 @@ A plan goes: whose time has come begins to wait; whose turn it is (`queues`: gua
 the lowest share; inside a queue its own order) starts if queues and limits allow it and there is
 room (`placement`); if there is none it holds its place, and others may pass without delaying it
 (`turns`); or room is made for it (`preemption`); what is idle then lets elastic ones grow
-(`elastic`). Those who wait are told why (`reasons`).
+(`elastic`). Queues that share in time decide in rounds (`rounds`). Those who wait are told why (`reasons`).
 
 Cost: nothing happens when nothing changed; equal requests are looked at once: a plan costs work
 for each *different* shape that waits, not for each request.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from madang.scheduling.capacity import NodeSpace
 from madang.scheduling.elastic import grow
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.model import (
@@ -31,7 +30,6 @@ from madang.scheduling.model import (
     QueueGone,
     QueueSet,
     Released,
-    Request,
     Reserved,
     Running,
     Snapshot,
@@ -40,8 +38,10 @@ from madang.scheduling.model import (
     Withdrawn,
 )
 from madang.scheduling.queues import QueueNode
-from madang.scheduling.reasons import Reasons
+from madang.scheduling.reasons import Teller
+from madang.scheduling.rounds import Rounds
 from madang.scheduling.turns import Turns
+from madang.scheduling.why import Why, why
 
 WAITS_TOLD = 100
 """How many of each queue are told by `plan` why they wait, the first in line first; any other by
@@ -54,8 +54,10 @@ class Planner:
 
     def __init__(self) -> None:
         self._ledger = Ledger()
+        self._rounds = Rounds(self._ledger)
         self._turns = Turns(self._ledger)
-        self._reasons: Reasons | None = None
+        self._teller: Teller | None = None
+        self._told_until = float("inf")
         self._waits: list[Wait] | None = None
 
     def load(self, snapshot: Snapshot) -> None:
@@ -108,10 +110,14 @@ class Planner:
         again_at = self._turns.again_at
         if again_at is not None and now >= again_at:
             ledger.changed = ledger.loosened = True
+        if self._rounds.due(now):
+            ledger.changed = True
         if ledger.changed:
             ledger.settle()
-            self._waits = self._reasons = None
+            self._waits = self._teller = None
             actions += self._decide()
+        elif now >= self._told_until:
+            self._waits = self._teller = None
         if waits:
             actions += self._tell()
         return actions
@@ -122,18 +128,27 @@ class Planner:
         request = ledger.requests.get(request_id)
         if request is None or not ledger.waits(request_id):
             return None
-        leaf = ledger.tree.leaf(request.queue)
-        assert leaf.line is not None
-        return self._wait(request, leaf.line.ahead(request, leaf))
+        return self.teller().wait(request)
+
+    def why(self, request_id: str) -> Why | None:
+        """The same with all that was counted; None when it does not wait."""
+        ledger = self._ledger
+        request = ledger.requests.get(request_id)
+        if request is None or not ledger.waits(request_id):
+            return None
+        return why(self.teller(), ledger, request)
 
     def next_time(self) -> float | None:
         """When a plan may come out differently without any event."""
-        times = (self._ledger.next_wake(), self._turns.again_at)
+        times = [self._ledger.next_wake(), self._turns.again_at, self._rounds.next_at()]
+        if self._teller is not None and self._told_until < float("inf"):
+            times.append(self._told_until)
         return min((time for time in times if time is not None), default=None)
 
-    def snapshot(self) -> Snapshot:
-        """All that there is: a planner loaded with it acts as this one."""
-        return self._ledger.snapshot()
+    def snapshot(self, now: float | None = None) -> Snapshot:
+        """All that there is: a planner loaded with it acts as this one. now: of usage; None: the
+        last plan's."""
+        return self._ledger.snapshot(now)
 
     @property
     def held_keys(self) -> Iterable[str]:
@@ -151,7 +166,7 @@ class Planner:
         """Turns, until nothing more comes of them: a start may move the place that a head will
         have, and so make room for somebody else."""
         ledger = self._ledger
-        actions: list[Action] = []
+        actions = self._rounds.decide()
         while ledger.changed:
             actions += self._turns.start_winners()
             if ledger.loosened:
@@ -179,21 +194,23 @@ class Planner:
 
     def _waits_of(self, leaf: QueueNode) -> Iterable[Wait]:
         assert leaf.line is not None
+        ledger = self._ledger
+        for request_id in sorted(ledger.kept):
+            if ledger.waits(request_id) and ledger.requests[request_id].queue == leaf.id:
+                yield self.teller().wait(ledger.requests[request_id])
         for ahead, key in enumerate(leaf.line.in_order(leaf)):
             if ahead == WAITS_TOLD:
                 return
-            yield self._wait(self._ledger.requests[key[2]], ahead)
+            yield self.teller().wait(ledger.requests[key[2]])
 
-    def _wait(self, request: Request, ahead: int) -> Wait:
-        if self._reasons is None:
-            ledger = self._ledger
-            spaces = [
-                NodeSpace(node, ledger.held_on(node.id))
-                for node in sorted(ledger.nodes.values(), key=lambda node: (node.name, node.id))
-            ]
-            self._reasons = Reasons(spaces)
-            self._reasons.remember_free([space for space in spaces if space.node.open])
-        return Wait(request.id, self._reasons.why(request, ahead))
+    def teller(self) -> Teller:
+        """Who can say why anybody waits, as things are now."""
+        if self._ledger.changed:
+            return Teller(self._ledger, self._turns.heads)
+        if self._teller is None:
+            self._teller = Teller(self._ledger, self._turns.heads)
+            self._told_until = self._teller.good_until
+        return self._teller
 
 
 def _give_turns(leaf: QueueNode) -> None:

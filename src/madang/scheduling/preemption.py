@@ -35,6 +35,9 @@ from madang.scheduling.queues import QueueNode
 from madang.scheduling.room import Room
 from madang.scheduling.runs import Run, number_of
 
+LEAST_RUNTIME_S = 1.0
+"""Nothing is stopped at the moment at which it starts."""
+
 Actions = list[Preempt | Resize]
 
 
@@ -92,7 +95,9 @@ class Preemption:
         units.sort(key=lambda unit: unit.order)
         search = _Search(self._ledger, leaf, request, groups, units)
         plan = search.best()
-        return self._carry_out(plan, request) if plan is not None else []
+        if plan is None or not search.allows(plan):
+            return []
+        return self._carry_out(plan, request)
 
     def _carry_out(self, plan: Plan, request: Request) -> Actions:
         ledger = self._ledger
@@ -145,7 +150,7 @@ class Preemption:
 
     def _stops(self, runs: Iterable[Run], leaf: QueueNode, own: bool) -> Iterator[Unit]:
         now = self._ledger.now
-        rests = max(node.queue.min_runtime_s for node in leaf.path)
+        rests = max(LEAST_RUNTIME_S, *(node.queue.min_runtime_s for node in leaf.path))
         for run in runs:
             if run.leaving or not run.keys:
                 continue
@@ -197,6 +202,19 @@ class _Search:
         if alone and self._may_have():
             return self._on_one_node()
         return self._one_after_the_other()
+
+    def allows(self, plan: Plan) -> bool:
+        """Whether what the winner would hold there is allowed, now that it is known exactly."""
+        ledger = self._ledger
+        exactly = ledger.amounts_of(self._groups, plan.placements)
+        if exactly == self._least:
+            return True
+        for unit in plan.units:
+            ledger.shift_sums(unit.run, unit.amounts, -1)
+        allowed = ledger.may_have(self._leaf, self._request, exactly)
+        for unit in plan.units:
+            ledger.shift_sums(unit.run, unit.amounts, 1)
+        return allowed
 
     # -- one replica: node by node ------------------------------------------------------------
 
@@ -336,11 +354,7 @@ class _Search:
 
     def _may_have(self) -> bool:
         """Whether queues and limits allow it, as sums are now."""
-        ledger, request = self._ledger, self._request
-        if ledger.limits.spent(request.user, request.project, self._least) is not None:
-            return False
-        full = ledger.tree.full(self._leaf, self._least, returnable=request.preemptible)
-        return full is None
+        return self._ledger.may_have(self._leaf, self._request, self._least)
 
     def _may_stop(self, unit: Unit) -> bool:
         if unit.own or unit.shrinks:
@@ -382,9 +396,8 @@ def may_reclaim(leaf: QueueNode, other: QueueNode, asked: Amounts, given: Amount
         if not node.queue.reclaimable:
             return False
         node = node.parent
-    names = {name for name, _ in given} if given else None
-    contested = [name for name, _ in asked if names is None or name in names]
     guarantee = other_side.guarantee
+    contested = scarcest(asked) & {name for name, _ in given or asked}
     if not any(other_side.planned.get(name, 0) > guarantee.get(name, 0) for name in contested):
         return False
     if own_side.guarantees(asked):
@@ -406,6 +419,12 @@ def where_paths_part(
         if own is not theirs:
             return own, theirs
     return None, None
+
+
+def scarcest(asked: Amounts) -> set[str]:
+    """What a request competes for: accelerators, if it asks for any."""
+    names = {name for name, _ in asked if "/" not in name}
+    return names - {"cpu", "memory"} or names
 
 
 def extra_keys(run: Run) -> Iterator[str]:

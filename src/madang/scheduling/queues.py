@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from madang.scheduling import sums
 from madang.scheduling.line import Alike, Line
 from madang.scheduling.model import Amounts, Queue
-from madang.scheduling.ordering import Key, order_of
+from madang.scheduling.ordering import TIME_SHARING, Key, order_of
 from madang.scheduling.usage import Usage
 
 
@@ -138,6 +138,8 @@ class QueueNode:
 
     def _find_best(self) -> tuple[Alike, Key] | None:
         if self.line is not None:
+            if self.queue.ordering in TIME_SHARING:
+                return None  # `rounds` decides
             alike = self.line.first(self)
             return (alike, alike.keys[0]) if alike is not None else None
         best: tuple[Alike, Key] | None = None
@@ -204,19 +206,17 @@ class QueueTree:
     def leaf(self, queue_id: str) -> QueueNode:
         """Where requests of this queue wait; of one that has queues beneath it, beside those."""
         leaf = self._leaves.get(queue_id)
-        if leaf is None:
-            known = self._nodes.get(queue_id)
-            if known is None:
-                leaf = self._leaves.get("") or self._add_leaf(Queue("", ""), self.root)
-            elif known.children:
-                ordering = known.queue.ordering
-                beside = Queue(known.id, known.queue.name, known.id, ordering=ordering)
-                leaf = self._add_leaf(beside, known)
-            else:
-                leaf = known
-                leaf.line = Line(order_of(known.queue.ordering))
-            self._leaves[queue_id] = leaf
-        return leaf
+        if leaf is not None:
+            return leaf
+        known = self._nodes.get(queue_id)
+        if known is None:
+            return self._leaves.get("") or self._add_leaf(Queue("", ""), self.root)
+        if known.children:
+            beside = Queue(known.id, known.queue.name, known.id, ordering=known.queue.ordering)
+            return self._add_leaf(beside, known)
+        known.line = Line(order_of(known.queue.ordering))
+        self._leaves[queue_id] = known
+        return known
 
     def node(self, queue_id: str) -> QueueNode | None:
         return self._nodes.get(queue_id)
@@ -342,9 +342,12 @@ class QueueTree:
 
     # -- questions ----------------------------------------------------------------------------
 
-    def full(self, leaf: QueueNode, amounts: Amounts, *, returnable: bool) -> Full | None:
-        """What stands against a start of this; None: nothing. `returnable`: it could be stopped
-        again for those to whom the place is guaranteed."""
+    def full(
+        self, leaf: QueueNode, amounts: Amounts, *, returnable: bool, lending: bool = True
+    ) -> Full | None:
+        """What stands against a start of this; None: nothing. returnable: it could be stopped
+        again for those to whom the place is guaranteed. lending: guarantees of others matter; they
+        don't where room was made for it."""
         for node in leaf.path:
             if not node.queue.open:
                 return Full(node.id, "closed")
@@ -356,7 +359,7 @@ class QueueTree:
                     if name is not None:
                         asked = dict(amounts)[name]
                         return Full(node.id, kind, name, use.get(name, 0), asked, most[name])
-        if self._kept_names:
+        if self._kept_names and lending:
             returnable = returnable and all(node.queue.reclaimable for node in leaf.path)
             for name, amount in amounts:
                 if name in self._kept_names:

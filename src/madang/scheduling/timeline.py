@@ -130,7 +130,8 @@ class Releases:
 
     def of_node(self, node_id: str) -> list[Release]:
         """What is given back there, in the order of time."""
-        return sorted(self._by_node.get(node_id, {}).values(), key=lambda release: release.time)
+        releases = self._by_node.get(node_id, {})
+        return [releases[key] for _, key in sorted((r.time, key) for key, r in releases.items())]
 
     def items(self) -> Iterator[tuple[str, Release]]:
         """All, with their keys, in the order of time."""

@@ -19,7 +19,7 @@ from madang.scheduling import sums
 from madang.scheduling.backfill import Profile
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.line import Alike, Shape
-from madang.scheduling.model import Action, Amounts, Group, Request, Start
+from madang.scheduling.model import Action, Group, Request, Start
 from madang.scheduling.placement import Attempt, Cluster, place, undo
 from madang.scheduling.preemption import Preemption
 from madang.scheduling.queues import QueueNode
@@ -89,7 +89,7 @@ class Turns:
     def _try(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
         """What comes of a request's turn; nothing when it has to wait."""
         ledger = self._ledger
-        if not self._may_have(leaf, request, alike.least):
+        if not self._ledger.may_have(leaf, request, alike.least):
             return self._preemption.make_room(leaf, request, at_minimum(request.groups))
         if alike.groups in self._no_room:
             return self._make_room(leaf, alike, request)
@@ -128,25 +128,22 @@ class Turns:
             if not any(key in ledger.held for key in kept.until)
         ]
         for request in sorted(ready, key=lambda r: (-r.priority, r.order, r.id)):
-            places = ledger.kept[request.id].placements
+            if not ledger.waits(request.id):
+                continue
+            kept = ledger.kept[request.id]
             ledger.drop_kept(request.id)
             leaf = ledger.tree.leaf(request.queue)
-            least = sums.of_groups(ledger.meter, request.groups)
-            if not ledger.waits(request.id) or not self._may_have(leaf, request, least):
+            groups = at_minimum(request.groups)
+            amounts = ledger.amounts_of(groups, kept.placements)
+            if not ledger.may_have(leaf, request, amounts, lending=False):
+                if any(run.leaving for run in ledger.runs):
+                    ledger.keep(kept)  # what counts against it is about to end
                 continue
-            groups = self._within_bounds(leaf, request)
-            nodes = {place_.node_id for place_ in places}
+            nodes = {place_.node_id for place_ in kept.placements}
             attempt = place(groups, ledger.cluster, request.work, nodes)
             if attempt.complete:
                 ledger.start(request, groups, attempt.placements)
                 yield Start(request, attempt.placements)
-
-    def _may_have(self, leaf: QueueNode, request: Request, amounts: Amounts) -> bool:
-        ledger = self._ledger
-        if ledger.limits.spent(request.user, request.project, amounts) is not None:
-            return False
-        full = ledger.tree.full(leaf, amounts, returnable=request.preemptible)
-        return full is None
 
     def _within_bounds(self, leaf: QueueNode, request: Request) -> Shape:
         """The groups with no more replicas than queues and limits allow, and no more than needed
@@ -156,7 +153,7 @@ class Turns:
         if request.resizable:
             return at_minimum(request.groups)
         most = sums.of_groups(self._ledger.meter, request.groups, most=True)
-        if self._may_have(leaf, request, most):
+        if self._ledger.may_have(leaf, request, most):
             return request.groups
         groups = list(at_minimum(request.groups))
         for number, group in enumerate(request.groups):
@@ -166,7 +163,9 @@ class Turns:
                 groups[number] = replace(group, replicas_max=middle)
                 amounts = sums.of_groups(self._ledger.meter, groups, most=True)
                 low, high = (
-                    (middle, high) if self._may_have(leaf, request, amounts) else (low, middle - 1)
+                    (middle, high)
+                    if self._ledger.may_have(leaf, request, amounts)
+                    else (low, middle - 1)
                 )
             groups[number] = replace(group, replicas_max=low)
         return tuple(groups)
@@ -179,12 +178,8 @@ class Turns:
             group.resources.device_milli or not group.resources.device_kind for group in groups
         ):
             return True
-        needs = {group.role: group.resources for group in groups}
-        total: dict[str, int] = {}
-        for place_ in attempt.placements:
-            node = self._ledger.nodes[place_.node_id]
-            sums.add(total, meter.replica(needs[place_.role], place_.devices, node))
-        return self._may_have(leaf, request, sums.amounts_of(total))
+        exactly = self._ledger.amounts_of(groups, attempt.placements)
+        return self._ledger.may_have(leaf, request, exactly)
 
     # -- heads --------------------------------------------------------------------------------
 

@@ -46,13 +46,15 @@ class Usage:
         self._changes = [(subject, -a.milli) for subject, a in self._accounts.items() if a.milli]
 
     def advance(self, now: float) -> None:
+        begins = self._now == float("-inf")
         self._now = max(self._now, now)
         for subject, milli in self._changes:
             account = self._accounts.get(subject)
             if account is None:
                 account = self._accounts[subject] = _Account(0.0, self._now)
-            account.value = self._value(account)
-            account.as_of = max(account.as_of, self._now)
+            if not begins:  # else it holds that since before it was loaded
+                account.value = self._value(account)
+                account.as_of = max(account.as_of, self._now)
             account.milli += milli
         self._changes.clear()
 
