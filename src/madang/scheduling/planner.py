@@ -42,6 +42,7 @@ from madang.scheduling.reasons import Teller
 from madang.scheduling.rounds import Rounds
 from madang.scheduling.turns import Turns
 from madang.scheduling.why import Why, why
+from madang.scheduling.why import Why, why
 
 WAITS_TOLD = 100
 """How many of each queue are told by `plan` why they wait, the first in line first; any other by
@@ -129,6 +130,14 @@ class Planner:
         if request is None or not ledger.waits(request_id):
             return None
         return self.teller().wait(request)
+
+    def why(self, request_id: str) -> Why | None:
+        """The same with all that was counted; None when it does not wait."""
+        ledger = self._ledger
+        request = ledger.requests.get(request_id)
+        if request is None or not ledger.waits(request_id):
+            return None
+        return why(self.teller(), ledger, request)
 
     def why(self, request_id: str) -> Why | None:
         """The same with all that was counted; None when it does not wait."""

@@ -15,9 +15,11 @@ from madang.schemas.jobs import Why
 
 @dataclass(frozen=True, slots=True)
 class NodeGroup:
-    """Nodes that are alike, and what one job's replicas find on them: how many would fit now
-    (`room`) and if nothing else ran (`room_empty`); `short_of` says in words what is missing."""
+    """Nodes that are alike, and what the replicas of a role find on them: how many would fit now
+    (`room`) and if nothing else ran (`room_empty`); `free` is of all of them together; `short_of`
+    says in words what is missing."""
 
+    role: str
     nodes: list[str]
     count: int
     shape: str

@@ -30,6 +30,8 @@ from tests.server.api import walk_data
 
 Maker = Callable[[People], Any]
 
+SMALL: dict[str, Any] = {"cpu": 0.01, "memory": "1MiB"}
+
 PUBLIC = frozenset(
     {
         "POST /api/v1/auth/login",
@@ -83,7 +85,9 @@ async def _move(people: People) -> dict[str, Any]:
 async def _reservation(people: People) -> str:
     maintainer = await people.principal("maintainer")
     start = people.context.clock.now() + timedelta(days=1)
-    request = ReservationCreate(random_word(), start, project="vision", duration_s=3600.0)
+    request = ReservationCreate(
+        random_word(), start, project="vision", duration_s=3600.0, resources=SMALL
+    )
     await _node(people)
     made = await reservations.create_reservation(people.context, maintainer, request)
     return made.row.id
@@ -92,7 +96,12 @@ async def _reservation(people: People) -> str:
 async def _new_reservation(people: People) -> dict[str, Any]:
     await _node(people)
     start = people.context.clock.now() + timedelta(days=2)
-    body = {"name": random_word(), "start": start.isoformat(), "duration_s": 3600}
+    body = {
+        "name": random_word(),
+        "start": start.isoformat(),
+        "duration_s": 3600,
+        "resources": SMALL,
+    }
     return {"json": {**body, "project": "vision"}}
 
 
@@ -190,6 +199,9 @@ REQUESTS: dict[str, Maker] = {
     "POST /api/v1/queues": _new_queue,
     "PATCH /api/v1/queues/{queue}": lambda people: {"json": {"weight": 2}},
     "POST /api/v1/jobs/{job}/move": _move,
+    "POST /api/v1/jobs/preview": lambda people: {
+        "json": {"command": ["true"], "project": "vision"}
+    },
     "POST /api/v1/jobs/{job}/priority": lambda people: {"json": {"priority": "high"}},
     "POST /api/v1/reservations": _new_reservation,
     "PUT /api/v1/limits": lambda people: {"json": {"subject": "user:*", "running": 9}},

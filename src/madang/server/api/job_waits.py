@@ -8,14 +8,16 @@ from fastapi import APIRouter, Query
 
 from madang.core.permissions import Permission
 from madang.core.states import WorkloadState
-from madang.schemas.job_waits import JobMove, JobPriority, JobWhy
-from madang.schemas.jobs import Job
+from madang.scheduling.why import NodesWhy
+from madang.schemas.job_waits import JobMove, JobPreview, JobPriority, JobWhy, NodeGroup
+from madang.schemas.jobs import Job, JobCreate
 from madang.server.api.deps import Actor, Context, permit
 from madang.server.api.job_views import job_of, why_of
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads import job_waits, jobs
 from madang.server.workloads.tables import WorkloadRow
+from madang.server.workloads.waits import start_of
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -31,6 +33,7 @@ async def explain_job(
     role = why.spec.roles[0]
     shown = why_of(why.reason.to_json(), why.jobs) if why.reason else None
     sentence = shown.message if shown else why.row.state
+    counted = why.counted
     return JobWhy(
         id=why.row.id,
         name=why.row.name,
@@ -39,11 +42,27 @@ async def explain_job(
         reason=shown,
         sentence=sentence,
         expected_start=why.expected_start,
-        position=why.position,
-        queued=why.queued,
-        needs=f"{role.replicas_min} × {role.resources}",
-        groups=[],
-        lines=[sentence],
+        position=counted.position if counted else why.position,
+        queued=counted.queued if counted else why.queued,
+        needs=counted.needs if counted else f"{role.replicas_min} × {role.resources}",
+        groups=[_group(one.role, nodes) for one in counted.roles for nodes in one.nodes]
+        if counted
+        else [],
+        lines=counted.lines() if counted else [],
+    )
+
+
+@router.post("/preview", dependencies=[permit(Permission.JOBS_WRITE)])
+async def preview_job(body: JobCreate, context: Context, actor: Actor) -> JobPreview:
+    """What would become of a job if it were submitted now; nothing is. What can't be is refused
+    as it would be then."""
+    wait, names = await job_waits.preview_job(context, actor, body)
+    if wait is None:
+        return JobPreview(starts_now=True, expected_start=context.clock.now(), reason=None)
+    return JobPreview(
+        starts_now=False,
+        expected_start=start_of(wait),
+        reason=why_of(wait.reason.to_json(), names),
     )
 
 
@@ -68,3 +87,18 @@ async def set_priority(
 async def _shown(context: ServerContext, actor: Principal, row: WorkloadRow) -> Job:
     async with context.db.read() as session:
         return job_of(row, await jobs.names_of(session, actor, [row]))
+
+
+def _group(role: str, nodes: NodesWhy) -> NodeGroup:
+    return NodeGroup(
+        role=role,
+        nodes=list(nodes.nodes),
+        count=len(nodes.nodes),
+        shape=nodes.shape,
+        pool=nodes.pool,
+        labels=dict(nodes.labels),
+        free=nodes.free,
+        room=nodes.room,
+        room_empty=nodes.room_empty,
+        short_of=nodes.short_of,
+    )

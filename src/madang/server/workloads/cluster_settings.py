@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from madang.core.resources import Resources
 from madang.scheduling import Amounts, Limit, Queue
-from madang.server.workloads.tables import LimitRow, QueueRow, UsageRow
+from madang.server.workloads.spec import WorkloadSpec
+from madang.server.workloads.tables import LimitRow, QueueRow, UsageRow, WorkloadRow
+
+_RECENT = 2_000
+"""Workloads whose requests tell what is usually asked for."""
 
 
 async def read_queues(session: AsyncSession) -> dict[str, Queue]:
@@ -34,6 +40,18 @@ async def read_usage(session: AsyncSession) -> tuple[tuple[str, float, float], .
         select(UsageRow).where(UsageRow.holder != "").order_by(UsageRow.holder)
     )
     return tuple((row.holder, row.gpu_s, row.as_of.timestamp()) for row in rows)
+
+
+async def read_mix(session: AsyncSession) -> tuple[tuple[Resources, float], ...]:
+    """What was asked for lately, and how often: what placement takes to come next."""
+    specs = await session.scalars(
+        select(WorkloadRow.spec).order_by(WorkloadRow.id.desc()).limit(_RECENT)
+    )
+    counts: Counter[Resources] = Counter()
+    for spec in specs:
+        for role in WorkloadSpec.from_json(spec).roles:
+            counts[role.resources] += max(1, role.replicas_min)
+    return tuple((need, float(count)) for need, count in counts.items())
 
 
 def _queue(row: QueueRow) -> Queue:

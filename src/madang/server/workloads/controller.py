@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from madang.scheduling import Action, Migrate, Preempt, Resize, Start, Wait
+from madang.scheduling import Action, Migrate, Preempt, Request, Resize, Start, Wait
+from madang.scheduling.why import Why
 from madang.server.context import ServerContext
 from madang.server.db.leases import LeaseLost
 from madang.server.workloads.fence import Fence
@@ -90,3 +91,18 @@ def explain(context: ServerContext, workload_id: str) -> Wait | None:
     """Why a workload waits, as of now; None when it does not wait for a place."""
     view: ClusterView | None = context.parts.get(_PART)
     return view.explain(workload_id) if view is not None else None
+
+
+async def why(context: ServerContext, workload_id: str) -> Why | None:
+    """The same with all that was counted."""
+    view: ClusterView | None = context.parts.get(_PART)
+    return await view.why(workload_id) if view is not None else None
+
+
+async def preview(context: ServerContext, request: Request) -> Wait | None:
+    """Why a request would wait if it came now; None when it would start at once."""
+    view: ClusterView | None = context.parts.get(_PART)
+    if view is None:  # the loop is just beginning
+        view = ClusterView(context)
+        await view.load()
+    return await view.preview(request)

@@ -13,14 +13,18 @@ from madang.core.permissions import Permission
 from madang.core.priorities import parse_priority
 from madang.core.reasons import Reason
 from madang.core.states import WorkloadState
+from madang.scheduling import Wait
+from madang.scheduling.why import Why as Counted
+from madang.schemas.jobs import JobCreate
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads import controller, service
 from madang.server.workloads.history import announce_workload, lock_workload, record_event
-from madang.server.workloads.jobs import Names, names_of, project_id_of
+from madang.server.workloads.jobs import Names, names_of, project_id_of, submit_for
 from madang.server.workloads.queue_explain import place_in_line
 from madang.server.workloads.queues import resolve_queue
 from madang.server.workloads.reason_names import names_in_reasons
+from madang.server.workloads.requests import job_request
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import AllocationRow, WorkloadRow
 from madang.server.workloads.waits import start_of
@@ -39,6 +43,7 @@ class Why:
     queued: int
     jobs: dict[str, str]
     """Names of the jobs in the reason, of those that she sees."""
+    counted: Counted | None
 
 
 async def why_job(
@@ -50,7 +55,8 @@ async def why_job(
         names = await names_of(session, principal, [row])
         waits = row.state == WorkloadState.PENDING and row.stop is None
         position, queued = await place_in_line(session, row) if waits else (None, 0)
-    wait = controller.explain(context, row.id) if waits else None
+    counted = await controller.why(context, row.id) if waits else None
+    wait = counted.wait if counted else None
     reason = Reason.from_json(row.reason) if row.reason else None
     if wait is not None:
         reason = wait.reason
@@ -65,7 +71,29 @@ async def why_job(
         position=position,
         queued=queued,
         jobs=jobs,
+        counted=counted,
     )
+
+
+async def preview_job(
+    context: ServerContext, principal: Principal, request: JobCreate
+) -> tuple[Wait | None, dict[str, str]]:
+    """Why a job would wait if it were submitted now (None: it would start), and the names in the
+    reason that she may see. Raises what submitting it would raise."""
+    try:
+        async with context.db.transaction() as session:
+            row = await submit_for(context, session, principal, request)
+            asked = job_request(row, WorkloadSpec.from_json(row.spec))
+            raise _Enough  # nothing of it is kept
+    except _Enough:
+        wait = await controller.preview(context, asked)
+    async with context.db.read() as session:
+        reasons = [wait.reason.to_json()] if wait else []
+        return wait, await names_in_reasons(session, principal, reasons)
+
+
+class _Enough(Exception):
+    """All is known: the transaction is to be rolled back."""
 
 
 async def move_job(

@@ -58,7 +58,7 @@ async def create_job(
     """
     if key is None:
         async with context.db.transaction() as session:
-            return await _submit_job(context, session, principal, request)
+            return await submit_for(context, session, principal, request)
     try:
         return await _create_once(context, principal, request, key)
     except IntegrityError:  # the same request came twice at once, and the other was quicker
@@ -72,14 +72,15 @@ async def _create_once(
         found = await find_submitted(session, principal, key, request)
         if found is not None:
             return found
-        row = await _submit_job(context, session, principal, request)
+        row = await submit_for(context, session, principal, request)
         await remember_submitted(context, session, principal, key, request, row)
         return row
 
 
-async def _submit_job(
+async def submit_for(
     context: ServerContext, session: AsyncSession, principal: Principal, request: JobCreate
 ) -> WorkloadRow:
+    """`create_job` as part of a transaction of the caller's."""
     project = await resolve_project(session, principal, request.project)
     spec = to_spec(request, project.id, principal.user_id)
     parent = await _parent(session, principal)

@@ -55,7 +55,7 @@ async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) 
     match stop:
         case Preempt(winner=winner):
             row.resize = None
-            reason = Reason(ReasonCode.PREEMPTED, {"job": winner.partition(":")[0]})
+            reason = Reason(ReasonCode.PREEMPTED, {"job": winner.partition(":")[0] or None})
         case Migrate():
             row.resize = None
             reason = Reason(ReasonCode.MIGRATED, {"gained": stop.gained})

@@ -37,9 +37,10 @@ from madang.scheduling import (
     Wait,
     Withdrawn,
 )
+from madang.scheduling.why import Why
 from madang.server.context import ServerContext
 from madang.server.workloads.calendar import read_windows
-from madang.server.workloads.cluster_settings import read_limits, read_queues, read_usage
+from madang.server.workloads.cluster_settings import read_limits, read_mix, read_queues, read_usage
 from madang.server.workloads.node_rows import read_nodes
 from madang.server.workloads.policy import read_policy
 from madang.server.workloads.tables import AllocationRow, WorkloadRow
@@ -95,6 +96,7 @@ class ClusterView:
                 reservations=tuple(self._windows.values()),
                 usage=await read_usage(session),
                 policy=await read_policy(session),
+                mix=await read_mix(session),
             )
             live = set(
                 await session.scalars(select(WorkloadRow.id).where(WorkloadRow.ended_at.is_(None)))
@@ -155,6 +157,7 @@ class ClusterView:
         return request_id.partition(":")[0]
 
     def explain(self, workload_id: str) -> Wait | None:
+        """Why a workload waits, as of the last plan; None while a plan is made."""
         if self._turn.locked():
             return None
         standing = self._known.get(workload_id)
@@ -162,6 +165,21 @@ class ClusterView:
             if (wait := self._planner.explain(request_id)) is not None:
                 return wait
         return None
+
+    async def why(self, workload_id: str) -> Why | None:
+        """Why a workload waits, with all that was counted; None when it waits for no place."""
+        standing = self._known.get(workload_id)
+        async with self._turn:
+            for request_id in list(standing.wanted) if standing else ():
+                if (found := await asyncio.to_thread(self._planner.why, request_id)) is not None:
+                    return found
+        return None
+
+    async def preview(self, request: Request) -> Wait | None:
+        """Why this would wait if it were asked for now; None when it would start."""
+        now = self._context.clock.now().timestamp()
+        async with self._turn:
+            return await asyncio.to_thread(_preview, self._planner, request, now)
 
     # -- what is decided ----------------------------------------------------------------------
 
@@ -269,6 +287,16 @@ class ClusterView:
         return replace(_plain(known.request), work=None) == replace(
             _plain(told.request), work=None
         )
+
+
+def _preview(planner: Planner, request: Request, now: float) -> Wait | None:
+    other = Planner()
+    other.load(planner.snapshot(now))
+    other.apply([Asked(request)])
+    actions = other.plan(now, waits=False)
+    if any(isinstance(one, Start) and one.request.id == request.id for one in actions):
+        return None
+    return other.explain(request.id)
 
 
 def _plain(request: Request) -> Request:
