@@ -9,6 +9,7 @@ from dataclasses import replace
 from madang.core.resources import Resources
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.model import Action, Group, Placement, Resize, Start, Where
+from madang.scheduling.ordering import TIME_SHARING
 from madang.scheduling.placement import Cluster, place
 from madang.scheduling.runs import Run
 
@@ -20,7 +21,7 @@ def grow(ledger: Ledger, idle: Cluster, actions: Sequence[Action]) -> list[Actio
     idle: what is free and kept for nobody; where it is not the ledger's own cluster, both are
     changed.
     """
-    growing = [run for run in ledger.runs.resizable.values() if _may_grow(run)]
+    growing = [run for run in ledger.runs.resizable.values() if _may_grow(ledger, run)]
     growing.sort(key=lambda run: _turn(ledger, run))
     added: dict[str, list[Placement]] = {}
     full: set[tuple[Resources, Where]] = set()
@@ -39,7 +40,9 @@ def grow(ledger: Ledger, idle: Cluster, actions: Sequence[Action]) -> list[Actio
     return result
 
 
-def _may_grow(run: Run) -> bool:
+def _may_grow(ledger: Ledger, run: Run) -> bool:
+    if ledger.tree.leaf(run.request.queue).queue.ordering in TIME_SHARING:
+        return False  # `rounds` decides
     most = sum(group.replicas_max for group in run.request.groups)
     return not run.leaving and 0 < len(run.keys) < most
 

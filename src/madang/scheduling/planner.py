@@ -4,7 +4,8 @@ A plan goes: whose time has come begins to wait; whose turn it is (`queues`: gua
 the lowest share; inside a queue its own order) starts if queues and limits allow it and there is
 room (`placement`); if there is none it holds its place, and others may pass without delaying it
 (`turns`); or room is made for it (`preemption`); what is idle then lets elastic ones grow
-(`elastic`). Queues that share in time decide in rounds (`rounds`). Those who wait are told why (`reasons`).
+(`elastic`). Queues that share in time decide in rounds (`rounds`). Those who wait are told why
+(`reasons`).
 
 Cost: nothing happens when nothing changed; equal requests are looked at once: a plan costs work
 for each *different* shape that waits, not for each request.
