@@ -147,6 +147,11 @@ class ClusterView:
                 self._started(action, now)
         return [*self._restarts(), *actions]
 
+    @property
+    def held_keys(self) -> Iterable[str]:
+        """Keys of all that the planner takes to be held."""
+        return self._planner.held_keys
+
     def next_time_in_s(self) -> float | None:
         """Seconds until a plan may come out differently by itself."""
         at = self._planner.next_time()
