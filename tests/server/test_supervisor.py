@@ -103,6 +103,9 @@ def test_up_login_kill_and_down(platform: Platform) -> None:
 def test_servers_end_with_their_supervisor(platform: Platform) -> None:
     assert platform.up().returncode == 0
     before = running.processes(platform.paths)
+    for name, process in before.items():
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        assert "\nUmask:\t0077\n" in status, name
     os.kill(before["supervisor"].pid, signal.SIGKILL)
     again = platform.up()
     assert again.returncode == 0, again.stderr

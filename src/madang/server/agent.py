@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 
 from madang.core.errors import InvalidInput, MadangError
 from madang.server.cluster.agent import Agent
-from madang.server.paths import StatePaths
+from madang.server.paths import SERVER_UMASK, StatePaths
 from madang.server.settings import load_settings
 
 
@@ -41,6 +42,7 @@ def _flags(arguments: list[str]) -> dict[str, str]:
 
 
 def main() -> int:
+    os.umask(SERVER_UMASK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s agent %(levelname)s %(message)s")
     try:
         asyncio.run(run(sys.argv[1:]))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 
 from madang.core.errors import MadangError
+from madang.server.paths import SERVER_UMASK
 from madang.server.settings import load_settings
 
 
@@ -24,6 +26,7 @@ async def serve() -> None:
 
 
 def main() -> int:
+    os.umask(SERVER_UMASK)
     try:
         asyncio.run(serve())
     except (MadangError, OSError) as error:

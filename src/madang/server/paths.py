@@ -11,6 +11,21 @@ from pathlib import Path
 
 from madang.core.errors import InvalidInput
 
+SERVER_UMASK = 0o077
+"""Of control, gateway, agent and supervisor: what they make is theirs alone unless it says
+otherwise. What tasks must reach is made with `make_folder` or given its mode afterwards."""
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Make a folder with exactly this mode, whatever the umask; one that is there stays as it
+    is. Those above it, where they lack, are the server's own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=mode)
+    except FileExistsError:
+        return
+    path.chmod(mode)
+
 
 @dataclass(frozen=True, slots=True)
 class StatePaths:

@@ -22,7 +22,7 @@ from madang.core.errors import MadangError, Unavailable
 from madang.core.settings import Settings
 from madang.server import running
 from madang.server.listeners import listen_tcp, listen_unix
-from madang.server.paths import StatePaths
+from madang.server.paths import SERVER_UMASK, StatePaths
 from madang.server.probes import answers, log_tail, login_link
 from madang.server.settings import check_start, load_settings, portal_url, to_environment
 
@@ -216,6 +216,7 @@ def start(settings: Settings, say: Callable[[str], None], ready: Callable[[], No
 
 
 def main() -> int:
+    os.umask(SERVER_UMASK)
     try:
         settings = load_settings({})
         if "--detach" in sys.argv[1:]:

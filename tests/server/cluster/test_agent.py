@@ -19,6 +19,7 @@ from madang.server.cluster.agent.control import ControlClient
 from madang.server.cluster.protocol import DeviceShare, Mount, NodeInventory
 from madang.server.cluster.sandbox import BwrapSandbox
 from madang.server.cluster.shim import records
+from madang.server.paths import make_folder
 from madang.testing.agents import AgentContract, FakeAgent, FakeControl, task_spec
 from tests.server.cluster.conftest import Node, boxed
 
@@ -118,7 +119,8 @@ async def test_the_file_of_the_variables_is_the_users_alone(node: Node) -> None:
 @pytest.mark.root
 async def test_an_environment_comes_first_in_the_path(node: Node, state_dir: Path) -> None:
     environment = node.paths.environments / "vision"
-    (environment / "bin").mkdir(parents=True)
+    for folder in (environment, environment / "bin"):
+        make_folder(folder, 0o755)
     (environment / "bin/python").symlink_to(os.path.realpath(sys.executable))
     spec = boxed(
         "task-1",

@@ -15,7 +15,7 @@ import pytest
 from madang.core.settings import Settings
 from madang.server.cluster.protocol import EnvironmentBuild, EnvironmentBuilt
 from madang.server.environments.builder import BUILDER_UID, build, log_path
-from madang.server.paths import StatePaths
+from madang.server.paths import StatePaths, make_folder
 from tests.server.environments.wheels import write_wheel
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -34,7 +34,7 @@ Builder = Callable[..., tuple[Path, EnvironmentBuilt]]
 def builder(request: pytest.FixtureRequest, tmp_path: Path) -> Builder:
     """Builds an environment named by its packages, without any index."""
     wheels = tmp_path / "wheels"
-    wheels.mkdir()
+    make_folder(wheels, 0o755)
     write_wheel(wheels, "alpha", "1.0", code="def hello():\n    print('hello')\n")
     write_wheel(wheels, "alpha", "2.0")
     write_wheel(wheels, "beta", "1.0", requires=("alpha<2",), code="import alpha\n")
@@ -129,7 +129,10 @@ def test_source_is_refused(builder: Builder, tmp_path: Path) -> None:
         f"open({str(tmp_path / 'ran')!r}, 'w')\nfrom setuptools import setup\n"
         "setup(name='gamma', version='1.0')\n"
     )
-    shutil.make_archive(str(tmp_path / "wheels/gamma-1.0"), "gztar", tmp_path, "gamma-1.0")
+    archive = shutil.make_archive(
+        str(tmp_path / "wheels/gamma-1.0"), "gztar", tmp_path, "gamma-1.0"
+    )
+    Path(archive).chmod(0o644)
     _, built = builder("gamma")
     assert not built.ok and "gamma" in built.error
     assert not (tmp_path / "ran").exists()
@@ -171,7 +174,7 @@ def test_the_builder_is_nobody(tmp_path: Path) -> None:
     """A source build (allowed here) runs as the builder's user, sees neither the state folder's
     other files nor other processes, and owns what it makes."""
     wheels = tmp_path / "wheels"
-    wheels.mkdir()
+    make_folder(wheels, 0o755)
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     (state / "madang.db").write_text("secret")
@@ -189,7 +192,8 @@ def test_the_builder_is_nobody(tmp_path: Path) -> None:
         "            sum(name.isdigit() for name in os.listdir('/proc')) < 20]\n"
         "    raise SystemExit(f'SEEN {seen}')\n"
     )
-    shutil.make_archive(str(wheels / "spy-1.0"), "gztar", tmp_path, "spy-1.0")
+    archive = shutil.make_archive(str(wheels / "spy-1.0"), "gztar", tmp_path, "spy-1.0")
+    Path(archive).chmod(0o644)
     settings = Settings(
         state_dir=state, sandbox="bwrap", find_links=str(wheels), allow_source_builds=True
     )

@@ -23,4 +23,5 @@ def write_wheel(
     with zipfile.ZipFile(path, "w") as archive:
         for entry, text in files.items():
             archive.writestr(entry, text)
+    path.chmod(0o644)
     return path

@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 import madang
+from madang.server.paths import make_folder
 
 _LEFT_OUT = ("server/", "testing/", "cli/")
 """Parts of `madang` that run on the server or at people's desks: tasks have no use for them."""
@@ -55,7 +56,7 @@ def ensure_base_wheels(folder: Path, python: str) -> list[str]:
     native = _native_wheel()
     library = _library_wheel(native)
     wheels = [library, native] if native and _fits(native.tag, python) else [library]
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_folder(folder, 0o755)
     for wheel in wheels:
         _write(wheel, folder)
     return [f"{wheel.name}=={wheel.version}" for wheel in wheels]

@@ -25,7 +25,7 @@ from madang.core.settings import Settings
 from madang.server.cluster.protocol import EnvironmentBuild, EnvironmentBuilt
 from madang.server.environments import finish
 from madang.server.environments.index_settings import IndexSettings, index_settings
-from madang.server.paths import StatePaths
+from madang.server.paths import StatePaths, make_folder
 
 LOCK_FILE = "environment.lock"
 BUILDER_UID = 64_900
@@ -136,10 +136,10 @@ def _prepare(place: _Place) -> None:
     shutil.rmtree(place.growing, ignore_errors=True)
     shutil.rmtree(place.path, ignore_errors=True)  # without a lock file it is not an environment
     for folder, mode in ((place.workshop, 0o700), (place.cache, 0o700), (place.growing, 0o755)):
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        make_folder(folder, mode)
         if os.geteuid() == 0:
             os.chown(folder, BUILDER_UID, BUILDER_UID)
-    place.wheels.mkdir(mode=0o755, parents=True, exist_ok=True)
+    make_folder(place.wheels, 0o755)
     place.log.write_text("")
 
 
@@ -179,6 +179,7 @@ class _Runner:
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 check=False,
+                umask=0o022,  # tasks of all users read what it makes
             )
         if process.returncode != 0:
             raise BuildFailed(self._message(begin, process.returncode))

@@ -42,6 +42,8 @@ from madang.server.tracking.tables import ExperimentRow, LoggedModelRow, RunRow
 FOLDER_NAME = "artifacts"
 _PART_PREFIX = b".madang-upload-"
 _CHUNK_BYTES = 2**20
+_FILE_MODE, _FOLDER_MODE = 0o640, 0o750
+"""What the folder's group may do with an artifact: read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ class _PartFile:
         self._name = name
         self._part = _PART_PREFIX + secrets.token_hex(8).encode()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self._part, flags, 0o640, dir_fd=directory)
+        self._descriptor = os.open(self._part, flags, 0o600, dir_fd=directory)
+        os.fchmod(self._descriptor, _FILE_MODE)
         self._finished = False
 
     @classmethod
@@ -232,7 +235,9 @@ def _make_directories(root: int, path: bytes) -> int:
     done = b""
     for name in path.split(b"/"):
         with opened(root, done, DIRECTORY) as parent, contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o750, dir_fd=parent)
+            os.mkdir(name, 0o700, dir_fd=parent)
+            mode = stat.S_IMODE(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+            os.chmod(name, mode | _FOLDER_MODE, dir_fd=parent)  # with the setgid bit it inherited
         done = done + b"/" + name if done else name
     return open_beneath(root, path, DIRECTORY)
 

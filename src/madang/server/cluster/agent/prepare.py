@@ -21,7 +21,7 @@ from madang.server.cluster.devices import DevicePlugin
 from madang.server.cluster.protocol import ExitRecord, TaskSpec
 from madang.server.cluster.sandbox import Sandbox, SandboxTask
 from madang.server.cluster.shim import cgroups
-from madang.server.paths import StatePaths
+from madang.server.paths import StatePaths, make_folder
 
 MAX_PIDS = 8192
 """Processes and threads of one task: far more than any needs, far less than a machine has."""
@@ -268,25 +268,27 @@ def _check_targets(spec: TaskSpec, prefixes: Sequence[str]) -> None:
 def _make_scratch(scratch: Path, spec: TaskSpec) -> None:
     """`home` and `tmp` are the user's, `run` and `etc` ours to write and hers to read."""
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    scratch.mkdir(mode=0o711)
+    for folder in (scratch.parent.parent, scratch.parent, scratch):
+        make_folder(folder, 0o711)
     for name in ("home", "tmp"):
         (scratch / name).mkdir(mode=0o700)
         if os.geteuid() == 0:
             os.chown(scratch / name, spec.user.uid, spec.user.gid)
     for name in ("run", "etc"):
-        (scratch / name).mkdir(mode=0o755)
+        make_folder(scratch / name, 0o755)
     user, home = spec.user, f"/home/{spec.user.name}"
-    (scratch / "etc/passwd").write_text(
+    files = {}
+    files["passwd"] = (
         "root:x:0:0:root:/root:/usr/sbin/nologin\n"
         f"{user.name}:x:{user.uid}:{user.gid}:{user.name}:{home}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     )
-    (scratch / "etc/hosts").write_text(f"{_machine_hosts()}\n127.0.0.1 {spec.task_id}\n")
+    files["hosts"] = f"{_machine_hosts()}\n127.0.0.1 {spec.task_id}\n"
     groups = "".join(f"g{gid}:x:{gid}:{user.name}\n" for gid in user.gids if gid != user.gid)
-    (scratch / "etc/group").write_text(
-        f"root:x:0:\n{user.name}:x:{user.gid}:\n{groups}nogroup:x:65534:\n"
-    )
+    files["group"] = f"root:x:0:\n{user.name}:x:{user.gid}:\n{groups}nogroup:x:65534:\n"
+    for name, text in files.items():
+        (scratch / "etc" / name).write_text(text)
+        (scratch / "etc" / name).chmod(0o644)
 
 
 def _machine_hosts() -> str:

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from madang.server.paths import make_folder
 from madang.server.storage.volumes.base import FOLDER_MODE, Owner, Volume
 
 
@@ -17,7 +18,7 @@ class PathVolume(Volume):
 
     def create_folder(self, path: str, owner: Owner) -> None:
         container = self.container(path)
-        container.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        make_folder(container.parent, 0o711)
         self._make_container(container)
         data = self.root / path
         data.mkdir(mode=0o700, exist_ok=True)
