@@ -82,6 +82,7 @@ class Cluster:
         self._groups: list[NodeGroup] | None = None
         self._types: Types | None = None
         self._choosers: dict[str, Chooser] = {}
+        self._empty: Space | None = None
 
     def copy(self) -> Cluster:
         """One that can be tried things on."""
@@ -219,6 +220,20 @@ class Cluster:
             most = np.where(allowed, most, 0)
         return most if closed else np.where(space.open, most, 0)
 
+    def free_for(self, row: int, need: Resources) -> dict[tuple[str, int], tuple[int, int]]:
+        """Of each device of a node that could serve the need: thousandths that are held of it,
+        and that would have to be given back before it can."""
+        ask = self._ask(need)
+        type_number = int(self._space.type_of[row])
+        devices = self._nodes.types[type_number].devices
+        free = self._space.device_milli[row].tolist()
+        wanted = ask.milli[type_number].tolist()
+        return {
+            (device.kind, device.index): (MILLI - free[c], wanted[c] - free[c])
+            for c, device in enumerate(devices)
+            if ask.suits[type_number, c]
+        }
+
     def sums_by_rack(self, amounts: Integers) -> Integers:
         """Sums of what was said by row, by number of rack."""
         racks = self._nodes.racks
@@ -227,17 +242,18 @@ class Cluster:
     def emptied(self) -> Cluster:
         """A copy on which nothing runs."""
         other = self.copy()
-        other._space = self._emptied()
+        other._space = self._emptied().copy()
         other._choosers = {}
         return other
 
     def _emptied(self) -> Space:
-        space = self._space.copy()
-        for row, node in enumerate(self._nodes.nodes):
-            if node is not None:
-                node_type = self._nodes.types[self._nodes.type_of[row]]
-                space.set_free(row, node_type, dict(node.counted))
-        return space
+        if self._empty is None:
+            space = self._empty = self._space.copy()
+            for row, node in enumerate(self._nodes.nodes):
+                if node is not None:
+                    node_type = self._nodes.types[self._nodes.type_of[row]]
+                    space.set_free(row, node_type, dict(node.counted))
+        return self._empty
 
     def free(self) -> Free:
         """What is free now; arrays are the cluster's own and change with it."""
