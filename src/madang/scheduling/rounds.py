@@ -150,7 +150,8 @@ class Rounds:
     def _start_winners(self) -> Iterator[Start]:
         ledger = self._ledger
         for request_id, kept in list(self._targets.items()):
-            if any(key in ledger.held for key in kept.until):
+            # Not "held": one that was moved may hold its new place by the same key already.
+            if any(ledger.runs.is_leaving(key) for key in kept.until):
                 continue
             request = ledger.requests.get(request_id)
             if request is None or not ledger.waits(request_id):

@@ -177,6 +177,21 @@ class Application:
             self._measured[key] = self._measure(placement, local_batch)
         return self._measured[key]
 
+    def placements(self, replicas: int) -> list[tuple[int, ...]]:
+        """The placements of so many replicas that were measured, largest numbers first; beyond
+        those, the fewest nodes, and the same numbers on twice and four times as many."""
+        found = {
+            tuple(sorted((int(digit) for digit in str(placement)), reverse=True))
+            for placement in self._by_placement
+        }
+        found = {placement for placement in found if sum(placement) == replicas}
+        if not found:
+            for most in (GPUS_PER_NODE, GPUS_PER_NODE // 2, 1):
+                full, rest = divmod(replicas, most)
+                if full + bool(rest) <= NODES:
+                    found.add((most,) * full + ((rest,) if rest else ()))
+        return sorted(found)
+
     def _measure(self, placement: tuple[int, ...], local_batch: int) -> Measured:
         smallest = min(placement[i:] + placement[:i] for i in range(len(placement)))
         table = self._by_placement.get(int("".join(map(str, smallest))))

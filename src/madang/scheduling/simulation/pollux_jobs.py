@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cached_property
 
 from madang.scheduling.goodput import Batches, Choice, Goodput, Learned, Shape
 from madang.scheduling.simulation.pollux import Application, Submission
@@ -36,6 +37,7 @@ class SimulatedJob:
         self.attained_gpu_s = 0.0
         self.finished_at: float | None = None
         self._batches = replace(application.batches, fixed=batch)
+        self.first_gradient: tuple[float, float] | None = None
         self._gradient: tuple[float, float] | None = None
         self._choice = Choice(0.0, 0, 0)
         self._restart_s = 0.0
@@ -45,6 +47,24 @@ class SimulatedJob:
     def batches(self) -> Batches:
         """Which batches it may use."""
         return self._batches
+
+    def most_replicas(self, gpus: int) -> int:
+        """So many share its largest batch; one that keeps to its batch has one."""
+        bounds = self._batches
+        most = 1 if bounds.fixed else bounds.largest // bounds.local_smallest
+        return min(gpus, most)
+
+    @cached_property
+    def step_times(self) -> tuple[tuple[tuple[int, ...], float], ...]:
+        """What its batch takes at each placement that was measured with as many replicas."""
+        replicas = self.submission.replicas
+        choice = self._kept_batch(replicas)
+        found = []
+        for placement in self.application.placements(replicas):
+            measured = self.application.measured(placement, choice.local_batch)
+            compute_s = measured.step_s - measured.sync_s
+            found.append((placement, measured.step_s + choice.accumulated * compute_s))
+        return tuple(found)
 
     def goodput(self) -> Goodput | None:
         """What is foretold of it by what was learned and its latest gradient; None before."""
@@ -100,6 +120,8 @@ class SimulatedJob:
         measured = application.measured(self.placement, choice.local_batch)
         batch = replicas * choice.local_batch * (choice.accumulated + 1)
         sqr, var = self._gradient = application.gradient(batch, self.epoch)
+        if self.first_gradient is None:
+            self.first_gradient = self._gradient
         gain = (var + sqr) / (var / (batch / self._batches.initial) + sqr)
         if self.learned is not None:
             shape = Shape(len(self.placement), replicas, choice.local_batch)
@@ -110,13 +132,21 @@ class SimulatedJob:
     def _choose_batch(self) -> None:
         replicas, bounds = sum(self.placement), self._batches
         goodput = None if bounds.fixed else self.goodput()
-        if goodput is not None:
-            choice = goodput.best(len(self.placement), replicas)
+        if goodput is None:
+            self._choice = self._kept_batch(replicas)
         else:
-            batch = bounds.fixed or max(bounds.initial, bounds.local_smallest * replicas)
-            choice = _split(batch, replicas, bounds)
-        most = bounds.largest // (replicas * (choice.accumulated + 1))
-        self._choice = replace(choice, local_batch=min(choice.local_batch, most))
+            self._choice = _capped(goodput.best(len(self.placement), replicas), replicas, bounds)
+
+    def _kept_batch(self, replicas: int) -> Choice:
+        """The batch it keeps to, or the smallest one while it knows nothing."""
+        bounds = self._batches
+        batch = bounds.fixed or max(bounds.initial, bounds.local_smallest * replicas)
+        return _capped(_split(batch, replicas, bounds), replicas, bounds)
+
+
+def _capped(choice: Choice, replicas: int, bounds: Batches) -> Choice:
+    most = bounds.largest // (replicas * (choice.accumulated + 1))
+    return replace(choice, local_batch=min(choice.local_batch, most))
 
 
 def _split(batch: int, replicas: int, bounds: Batches) -> Choice:

@@ -20,17 +20,16 @@ Floats = NDArray[np.float64]
 
 
 def sizes(total: int, node_size: int) -> list[int]:
-    """Numbers of GPUs that are tried: powers of two within a node, then whole nodes, in steps of
-    about a quarter at least."""
-    found = [1]
-    while found[-1] * 2 < node_size:
-        found.append(found[-1] * 2)
+    """Numbers of GPUs that are tried: powers of two within a node, then whole nodes: powers of
+    two, what is half between them, and from 8 nodes on a quarter."""
+    found = {1 << power for power in range(node_size.bit_length()) if 1 << power <= node_size}
     nodes = 1
     while nodes * node_size <= total:
-        if nodes * node_size > found[-1]:
-            found.append(nodes * node_size)
-        nodes += max(1, nodes // 4)
-    return found
+        found |= {nodes * node_size, nodes * 3 // 2 * node_size}
+        if nodes >= 8:
+            found.add(nodes * 5 // 4 * node_size)
+        nodes *= 2
+    return sorted(size for size in found if size <= total)
 
 
 class Knapsack:

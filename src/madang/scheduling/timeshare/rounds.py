@@ -193,6 +193,7 @@ def _decide(
             staying.append(member)
             for row, gpus in member.spread:
                 rooms[row] += gpus
+    staying.sort(key=lambda member: (member.request.submitted_at, member.request.order))
     for movable in (True, False):
         jobs = [_job(member, now, movable) for member in staying]
         own = sum(job.held for job in jobs)
