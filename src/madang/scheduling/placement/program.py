@@ -17,8 +17,9 @@ BEYOND_WORTH = 0.5
 
 GIB = 1 << 30
 
-MOST_PATTERNS = 400
-"""Of one free part. Small shares make more; the largest first are enough for a price."""
+MOST_PATTERNS = 80
+"""Of one free part, those with the largest sizes first. Small shares make many more: 30 cost a
+point of allocation where many requests name models, 400 only time."""
 
 
 class _Program:
