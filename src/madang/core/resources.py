@@ -231,6 +231,7 @@ def _parse_devices(field: str, value: object) -> int:
             f"'{field}={value}' asks for whole devices and a part of one",
             field=f"resources.{field}",
             hint=f"Ask for a part of one device (up to 1) or for {below} or {below + 1}.",
+            details={"value": format_milli(milli), "possible": [below, below + 1]},
         )
     return milli
 

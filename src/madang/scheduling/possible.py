@@ -196,7 +196,7 @@ def _devices(need: Resources, nodes: Sequence[Node]) -> Refusal | None:
     if not of_kind:
         kinds = Counter(device.kind for device in devices)
         hint = f"There are: {_counts(kinds)}." if kinds else "No node has any accelerator."
-        return Refusal(key, kind, f"no node has a {kind}", hint, dict(kinds))
+        return Refusal(key, kind, f"no node has a {_word(kind)}", hint, dict(kinds))
     whole_or_sliced = [
         device for device in of_kind if device.profile.lower() == need.device_profile
     ]
@@ -206,23 +206,20 @@ def _devices(need: Resources, nodes: Sequence[Node]) -> Refusal | None:
     if not named:
         models = Counter(device.model for device in whole_or_sliced)
         asked = "|".join(need.device_models)
-        message = f"no node has a {kind} of model {asked}"
+        message = f"no node has a {_word(kind)} of model {asked}"
         hint = f"There are: {_counts(models)}."
         return Refusal("resources.gpu_model", asked, message, hint, dict(models))
     largest = max(device.memory_bytes for device in named)
     if largest < need.device_memory_bytes:
         asked = format_bytes(need.device_memory_bytes)
-        message = f"no {kind} has {asked} of memory"
+        message = f"no {_word(kind)} has {asked} of memory"
         hint = f"The largest has {format_bytes(largest)}."
         return Refusal("resources.gpu_memory", asked, message, hint, format_bytes(largest))
     most = max(_device_count(need, node) for node in nodes)
     if most * MILLI < need.device_milli:
         count = format_milli(need.device_milli)
-        message = f"no node has {count} {_plural(kind)} of that kind"
-        hint = (
-            f"At most {most} on one node; several tasks can be on several nodes: "
-            f"--{kind if kind == 'gpu' else 'accelerator'} with --replicas."
-        )
+        message = f"no node has {count} {_word(kind)}s that would do"
+        hint = f"At most {most} on one node; tasks of a job may be on several nodes: --replicas."
         return Refusal(key, count, message, hint, most)
     return None
 
@@ -232,7 +229,7 @@ def _unknown_profile(need: Resources, devices: Iterable[Device]) -> Refusal:
     if need.device_profile:
         message = f"no node has slices of profile {need.device_profile}"
     else:
-        message = f"no node has a whole {need.device_kind}: all are sliced"
+        message = f"no node has a whole {_word(need.device_kind)}: all are sliced"
     hint = f"There are: {_counts(there)}."
     return Refusal("resources.gpu_profile", need.device_profile, message, hint, dict(there))
 
@@ -290,8 +287,8 @@ def _more_than_any(
     )
 
 
-def _plural(kind: str) -> str:
-    return "GPUs" if kind == "gpu" else f"{kind} devices"
+def _word(kind: str) -> str:
+    return "GPU" if kind == "gpu" else kind
 
 
 def _counts(counter: Counter[str]) -> str:

@@ -36,3 +36,16 @@ async def test_whole_characters_pass_however_they_are_spelt(sqlite_people: Peopl
         answer = await member.post("/api/v1/jobs", content=body, headers=headers)
     assert answer.status_code == 201
     assert answer.json()["command"] == ["echo", "\U0001f600", "한글"]
+
+
+async def test_half_a_character_is_refused_in_mlflows_words_too(sqlite_people: People) -> None:
+    body = json.dumps({"name": "digits", "tags": [{"key": "k", "value": "v", "other": "\ud800"}]})
+    async with sqlite_people.client("member") as member:
+        answer = await member.post(
+            "/projects/vision/api/2.0/mlflow/experiments/create",
+            content=body,
+            headers={"Content-Type": "application/json"},
+        )
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert "not a whole character" in answer.json()["message"]

@@ -61,6 +61,11 @@ async def test_waiting_ends_without_news(node: Node, session: aiohttp.ClientSess
     assert await read(session, "task-1", offset="0", wait_s="0.05") == (b"", 0, False)
 
 
+def test_before_its_task_has_a_folder_a_log_is_empty(tmp_path: Path) -> None:
+    assert shim_log.read(str(tmp_path / "task-1"), 0, 100) == (0, b"")
+    assert shim_log.bounds(str(tmp_path / "task-1")) == (0, 0)
+
+
 async def test_unknown_task_and_bad_numbers(node: Node, session: aiohttp.ClientSession) -> None:
     await node.run(task_spec("task-1", "true"))
     async with session.get("/v1/tasks/task-0/log") as response:

@@ -31,7 +31,7 @@ async def test_the_nearest_is_said_and_can_be_had(people: People) -> None:
 async def test_nodes_that_came_or_grew_are_counted_at_once(people: People) -> None:
     async with platform_of(people, a={"cpu": 4}) as platform:
         await platform.until_ended(await platform.submit("true"))
-        with pytest.raises(InvalidInput, match="no node has a gpu"):
+        with pytest.raises(InvalidInput, match="no node has a GPU"):
             await platform.submit("true", resources=["gpu=1"])
         b = platform.agent("b", gpus=1)
         await b.step()
@@ -51,6 +51,6 @@ async def test_replicas_of_a_service_come_one_by_one(sqlite_people: People) -> N
         await platform.submit(
             "serve", kind=WorkloadKind.SERVICE, replicas=2, resources=["cpu=1", "gpu=1"]
         )
-        with pytest.raises(InvalidInput, match="no node has 2 GPUs") as error:
+        with pytest.raises(InvalidInput, match="no node has 2 GPUs that would do") as error:
             await platform.submit("serve", kind=WorkloadKind.SERVICE, resources=["gpu=2"])
         assert "--wait-for-nodes" not in str(error.value)

@@ -30,6 +30,7 @@ from madang.server.api.sse import Message, event_stream
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.workloads import code, details, events, jobs, logs, reports
+from madang.server.workloads.code_uploads import upload_slot
 from madang.server.workloads.reason_names import names_in_events
 from madang.server.workloads.tables import WorkloadRow
 
@@ -200,16 +201,17 @@ async def upload_code(
     """Keep a tar (plain or gzip) of files that jobs can be run with: `code` of a job. The same
     content is kept once."""
     await jobs.check_may_run(context, actor, project)
-    tar = bytearray()
-    async for chunk in request.stream():
-        tar += chunk
-        if len(tar) > code.MAX_TAR_BYTES:
-            limit = format_bytes(code.MAX_TAR_BYTES)
-            raise LimitExceeded(
-                f"this code is larger than {limit}",
-                hint="Put data into a folder and mount it: `madang folder upload`, --mount.",
-            )
-    return CodeBundle(await code.store(context, bytes(tar)), len(tar))
+    async with upload_slot(context, actor.user_id):
+        tar = bytearray()
+        async for chunk in request.stream():
+            tar += chunk
+            if len(tar) > code.MAX_TAR_BYTES:
+                limit = format_bytes(code.MAX_TAR_BYTES)
+                raise LimitExceeded(
+                    f"this code is larger than {limit}",
+                    hint="Put data into a folder and mount it: `madang folder upload`, --mount.",
+                )
+        return CodeBundle(await code.store(context, bytes(tar)), len(tar))
 
 
 async def _log_messages(

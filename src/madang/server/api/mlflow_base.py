@@ -30,6 +30,7 @@ from madang.core.errors import (
     Unsupported,
 )
 from madang.server.api.deps import Actor, Context, permission_of
+from madang.server.api.text import check_whole_characters
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.identity.projects import PROJECT_UNCLEAR, resolve_project
@@ -269,6 +270,7 @@ async def _read_call(request: Request, context: Context, actor: MlflowActor) -> 
     }
     body = await _read_body(request)
     if body:
+        check_whole_characters(body)
         try:
             parsed = json.loads(body)
         except (ValueError, RecursionError):

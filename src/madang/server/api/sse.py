@@ -30,6 +30,7 @@ def event_stream(messages: AsyncIterator[Message | None]) -> StreamingResponse:
 
 
 async def _encode(messages: AsyncIterator[Message | None]) -> AsyncIterator[str]:
+    yield ": connected\n\n"  # browsers and proxies take the stream as open with its first byte
     async for message in messages:
         if message is None:
             yield ": nothing new\n\n"

@@ -15,9 +15,12 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 async def refuse_broken_text(request: Request) -> None:
     """Raises InvalidInput for JSON with half a character (`"\\ud800"`): JSON can spell it, UTF-8
     can't, so that it could be stored but never be shown again."""
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        return
-    body = await request.body()
+    if request.headers.get("content-type", "").startswith("application/json"):
+        check_whole_characters(await request.body())
+
+
+def check_whole_characters(body: bytes) -> None:
+    """Raises InvalidInput as `refuse_broken_text` does; what is no JSON passes."""
     if not _SURROGATE_ESCAPE.search(body):
         return
     try:
@@ -28,5 +31,5 @@ async def refuse_broken_text(request: Request) -> None:
             f"the text {broken!r} is not a whole character",
             hint="Send such characters as UTF-8, or as two escapes that belong together.",
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         return  # not JSON at all: the route says so

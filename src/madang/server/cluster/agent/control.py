@@ -33,7 +33,8 @@ class ControlClient:
                     raise Unavailable(f"control answered {response.status}: {said}")
                 return from_json(NodeOrders, await response.json())
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"control does not answer: {error}") from error
+            cause = str(error) or type(error).__name__
+            raise Unavailable(f"control does not answer: {cause}") from error
 
     async def close(self) -> None:
         if self._session is not None:

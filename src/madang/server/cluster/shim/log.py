@@ -19,8 +19,11 @@ class DiskFull(Exception):
 
 
 def segments(folder: str) -> list[int]:
-    """Where each kept segment begins, oldest first."""
-    names = (name for name in os.listdir(folder) if name.startswith(_PREFIX))
+    """Where each kept segment begins, oldest first; none before the task has a folder."""
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(_PREFIX)]
+    except FileNotFoundError:
+        return []
     return sorted(int(name[len(_PREFIX) :]) for name in names)
 
 

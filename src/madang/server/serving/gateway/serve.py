@@ -15,6 +15,7 @@ from madang.server.paths import StatePaths
 from madang.server.serving.gateway.app import Gateway
 from madang.server.serving.gateway.auth import Authorizer
 from madang.server.serving.gateway.control import ControlClient, Router
+from madang.server.serving.gateway.doorkeeper import Doorkeeper
 from madang.server.serving.gateway.relay import Upstreams
 from madang.server.storage import file_handlers
 
@@ -35,6 +36,8 @@ async def running_gateway(settings: Settings) -> AsyncIterator[int]:
     gateway = Gateway(settings, router, authorize, upstreams)
     app = gateway.application()
     app.router.add_routes(file_handlers.routes(authorize))
+    doorkeeper = Doorkeeper()
+    app.middlewares.insert(0, doorkeeper.let_in)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -49,7 +52,9 @@ async def running_gateway(settings: Settings) -> AsyncIterator[int]:
         runner, settings.host, settings.gateway_port, ssl_context=_tls(settings), backlog=1024
     )
     await site.start()
+    assert runner.server is not None
     loops = [
+        asyncio.create_task(doorkeeper.run(runner.server)),
         asyncio.create_task(router.run()),
         asyncio.create_task(_prune(router, upstreams)),
     ]
