@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from madang.cli.environments import read_requirements, split_packages
+from madang.cli.main import app
 from madang.core.errors import InvalidInput
 
 
@@ -29,3 +31,9 @@ def test_a_requirements_file(tmp_path: Path) -> None:
     assert read_requirements(path) == ["numpy>=1.26,<3", "pillow    ==11", "-r more.txt"]
     with pytest.raises(InvalidInput, match="missing"):
         read_requirements(tmp_path / "missing.txt")
+
+
+def test_packages_that_name_none_are_refused() -> None:
+    result = CliRunner().invoke(app, ["environment", "create", "empty", "--packages", " , "])
+    assert isinstance(result.exception, InvalidInput)
+    assert "names no package" in str(result.exception)

@@ -51,6 +51,14 @@ def create_environment(
 ) -> None:
     """Have an environment built; the same content again is the same version."""
     wanted = [spec for text in packages or [] for spec in split_packages(text)]
+    if packages and not wanted:
+        from madang.core.errors import InvalidInput
+
+        raise InvalidInput(
+            "--packages names no package",
+            field="packages",
+            hint="Leave it out for the platform's own libraries alone.",
+        )
     if requirements:
         wanted += read_requirements(requirements)
     with connect(project) as client:

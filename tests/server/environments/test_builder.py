@@ -14,7 +14,7 @@ import pytest
 
 from madang.core.settings import Settings
 from madang.server.cluster.protocol import EnvironmentBuild, EnvironmentBuilt
-from madang.server.environments.builder import BUILDER_UID, build, log_path
+from madang.server.environments.builder import BUILDER_UID, _is_uvs_own, build, log_path
 from madang.server.paths import StatePaths, make_folder
 from tests.server.environments.wheels import write_wheel
 
@@ -114,6 +114,12 @@ def test_the_resolvers_message(builder: Builder) -> None:
     assert "beta" in built.error and "alpha" in built.error and "Using Python" not in built.error
     assert built.error.splitlines()[-1] in log_path(path).read_text()
     assert not path.exists() and not list(path.parent.glob(".workshop/building-*"))
+
+
+def test_what_only_uvs_caller_could_do_is_left_out() -> None:
+    said = "hint: `a` was found on x. If all are trusted, use `--index-strategy unsafe-best-match`"
+    assert _is_uvs_own(said) and _is_uvs_own("Using Python 3.11.7 environment at: /x")
+    assert not _is_uvs_own("  cause: Because a was not found")
 
 
 def test_a_python_that_is_not_there(builder: Builder) -> None:

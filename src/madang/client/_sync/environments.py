@@ -101,21 +101,20 @@ class Environments(Resource):
     ) -> Environment:
         """Wait until it is built; `on_output` is handed what the builder says meanwhile.
 
-        Raises Conflict with the resolver's message when the build fails.
+        Raises Conflict when the build fails, with the resolver's message unless `on_output` was
+        handed it.
         """
         found = self.get(environment, project=project)
-        offset = 0
+        offset, said = 0, ""
         while found.state == "building":
             part = self.log(found.id, offset=offset, wait_s=_POLL_S)
             offset = part.next_offset
             if on_output and part.text:
                 on_output(part.text)
+                said += part.text
             found = self.get(found.id)
         if found.state == "failed":
-            raise Conflict(
-                f"environment {found.ref} could not be built: {found.error}",
-                hint=f"`madang environment retry {found.ref}` tries again.",
-            )
+            raise _build_error(found, said)
         return found
 
     def retry(self, environment: str, *, project: str | None = None) -> Environment:
@@ -136,3 +135,14 @@ class Environments(Resource):
 
 def _path(environment: str) -> str:
     return f"environments/{quote(environment, safe='@')}"
+
+
+def _build_error(failed: Environment, said: str) -> Conflict:
+    """Why it failed, unless that was shown already, and what can help."""
+    error = (failed.error or "").strip().rstrip(".")
+    last_line = error.splitlines()[-1] if error else ""
+    cause = "" if not error or last_line in said else f": {error}"
+    hint = f"`madang environment retry {failed.ref}` tries again."
+    if "No solution found" in error:
+        hint = "The same again fails again: ask for other packages, or other versions of them."
+    return Conflict(f"environment {failed.ref} could not be built{cause}", hint=hint)

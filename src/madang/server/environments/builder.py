@@ -190,11 +190,16 @@ class _Runner:
             said = log.read().decode(errors="replace").strip()
         if "No space left on device" in said:
             return f"the disk that holds {self.place.path.parent} is full"
-        lines = [line for line in said.splitlines() if not line.startswith("Using Python ")]
+        lines = [line for line in said.splitlines() if not _is_uvs_own(line)]
         return (
             "\n".join(lines[-_ERROR_LINES:])
             or f"the builder ended with exit code {code} and said nothing"
         )
+
+
+def _is_uvs_own(line: str) -> bool:
+    """Whether a line is for who runs uv: its folder, or options that nobody can give it here."""
+    return line.startswith("Using Python ") or "`--index-strategy" in line
 
 
 def _sandbox(place: _Place, python: Path, index: IndexSettings) -> list[str]:
