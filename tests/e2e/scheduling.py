@@ -105,9 +105,7 @@ async def _crowd(portal: PortalServer, world: World) -> None:
                      "parent_id": world.queues["research"], "weight": 0.01}
             for number in range(MANY)
         ])  # fmt: skip
-        waiting = await session.get_one(
-            WorkloadRow, portal.content.jobs["sweep-learning-rate"]
-        )
+        waiting = await session.get_one(WorkloadRow, portal.content.jobs["sweep-learning-rate"])
         job = values_of(waiting) | {"queue_id": world.queues["crowded"]}
         await session.execute(insert(WorkloadRow), [
             job | {"id": new_id("job"), "name": f"crowd-{number:04d}", "priority": MANY - number,

@@ -44,7 +44,7 @@ def test_a_night_is_on_two_days_in_the_visitor_s_zone() -> None:
         datetime(2026, 11, 17, 13, tzinfo=UTC), datetime(2026, 11, 17, 17, tzinfo=UTC),
         WindowState.PLANNED,
     )  # fmt: skip
-    session = cast("Any", SimpleNamespace(zone=ZoneInfo("Asia/Seoul")))
+    session = cast("Any", SimpleNamespace(zone=ZoneInfo("Asia/Seoul"), now=lambda: window.start))
     reservation = cast("Any", SimpleNamespace(windows=[window]))
     days = blocks_of(session, [reservation], MONDAY)
     shown = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from html import escape
 
-from madang.schemas.reservations import Reservation, Window
+from madang.schemas.reservations import Reservation, Window, WindowState
 from madang.server.portal.session import PortalSession
 
 DAYS = 7
@@ -51,12 +51,14 @@ def midnight(session: PortalSession, day: date) -> datetime:
 def blocks_of(
     session: PortalSession, reservations: Iterable[Reservation], monday: date
 ) -> dict[date, list[Placed]]:
-    """What stands on each day of the week, in her zone."""
+    """What stands on each day of the week, in her zone. What was cancelled before it began does
+    not."""
     days = [monday + timedelta(days=number) for number in range(DAYS)]
     blocks = [
         block
         for reservation in reservations
         for window in reservation.windows
+        if not (window.state is WindowState.RETURNED and window.start > session.now())
         for day in days
         if (block := _block(session, reservation, window, day)) is not None
     ]

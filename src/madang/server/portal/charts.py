@@ -69,16 +69,24 @@ def raw_numbers(session: PortalSession, name: str, rows: list[list[str]]) -> Non
         csv.writer(out).writerows(rows)
         ui.download.content(out.getvalue(), f"{name}.csv", "text/csv")
 
-    with ui.element("details").classes("m-same"):
+    def show() -> None:
+        if not table.content:
+            table.set_content(_table(rows))
+
+    with ui.element("details").classes("m-same") as details:
         html(escape(say("The numbers")), tag="summary")
-        head = "".join(f"<th>{escape(title)}</th>" for title in rows[0])
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows[1:][-SHOWN_ROWS:]
-        )
-        with ui.element("div").classes("m-raw m-tablebox").props('tabindex="0"'):
-            html(
-                f'<table class="m-table m-numbers"><thead><tr>{head}</tr></thead>'
-                f"<tbody>{body}</tbody></table>"
-            )
+        table = html("").classes("m-raw m-tablebox").props('tabindex="0"')
         button("CSV", download, "quiet")
+    details.on("toggle", show)
+
+
+def _table(rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{escape(title)}</th>" for title in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows[1:][-SHOWN_ROWS:]
+    )
+    return (
+        f'<table class="m-table m-numbers"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )

@@ -16,6 +16,9 @@ from madang.server.portal.session import PortalSession
 QUIET_S = 0.5
 """A change is drawn at once; those that follow within this time are drawn together after it."""
 
+REST = 4.0
+"""What takes long to draw is drawn less often: it rests so many times as long."""
+
 CONNECT_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -92,6 +95,8 @@ def refresh_on(
     client = ui.context.client
     seen = _visibility(session)
 
+    loop = asyncio.get_running_loop()
+
     async def follow() -> None:
         try:
             await client.connected(timeout=CONNECT_S)
@@ -101,12 +106,13 @@ def refresh_on(
             await changed.wait()
             await seen.wait()
             changed.clear()
+            begin = loop.time()
             try:
                 with client:
                     await refresh()
             except MadangError as error:
                 log.info("a page was not drawn again: %s", error)
-            await asyncio.sleep(quiet_s)
+            await asyncio.sleep(max(quiet_s, REST * (loop.time() - begin)))
 
     task = background_tasks.create(follow(), name="live page")
 

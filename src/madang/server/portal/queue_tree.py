@@ -13,6 +13,9 @@ from madang.schemas.queues import Amounts, Queue
 from madang.server.portal.components import chip
 from madang.server.portal.session import PortalSession
 
+AT_ONCE = 1000
+"""Queues that are asked for at once: the API works the whole tree out for each page."""
+
 TICKS = 4
 """Into so many equal parts the scale is divided, at least."""
 
@@ -43,7 +46,13 @@ class Line:
 
 async def all_queues(session: PortalSession) -> list[Queue]:
     """Every queue that she sees."""
-    return [queue async for queue in session.everywhere.queues.iterate()]
+    queues: list[Queue] = []
+    cursor: str | None = None
+    while True:
+        page = await session.everywhere.queues.list(limit=AT_ONCE, cursor=cursor)
+        queues += page.items
+        if (cursor := page.next_cursor) is None:
+            return queues
 
 
 def tree_lines(queues: Sequence[Queue]) -> list[Line]:
