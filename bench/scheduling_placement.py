@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -23,9 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.figures import Figure, run_benchmark
-from madang.core.resources import Resources
 from madang.scheduling.model import Node
-from madang.scheduling.placement import Mix
 from madang.scheduling.simulation.openb import OpenbResult, replay_pods
 from madang.scheduling.simulation.openb_files import Pod, read_nodes, read_pods
 
@@ -77,17 +75,16 @@ def _pods(workload: str) -> tuple[Pod, ...]:
     return tuple(read_pods(DATA / f"openb_pod_list_{workload}.csv"))
 
 
-def _mix(workload: str, how: str) -> Mix | None:
-    if how == "given":
-        return None
-    prior: Mapping[Resources, float] = Counter(pod.need for pod in _pods(workload))
-    return Mix(prior) if how == "history" else Mix()
-
-
 def _replay(run: Run) -> OpenbResult:
     workload, seed, policy, how = run
+    pods = _pods(workload)
     return replay_pods(
-        _nodes(), _pods(workload), seed=seed, policy=policy, mix=_mix(workload, how)
+        _nodes(),
+        pods,
+        seed=seed,
+        policy=policy,
+        mix="given" if how == "given" else "learned",
+        past=Counter(pod.need for pod in pods) if how == "history" else None,
     )
 
 

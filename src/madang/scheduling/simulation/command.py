@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from madang.core.errors import InvalidInput
 from madang.scheduling.model import Node, Policy
 from madang.scheduling.ordering import ORDERS, TIME_SHARING
-from madang.scheduling.placement import POLICIES, Mix
+from madang.scheduling.placement import POLICIES
 from madang.scheduling.simulation import (
     csv,
     history,
@@ -205,7 +205,7 @@ def _openb_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
                 inflate=options.inflate or 1.3,
                 seed=options.seed,
                 policy=policy,
-                mix=Mix() if options.mix == "learned" else None,
+                mix=options.mix,
                 progress=progress,
                 stop=stop,
             )

@@ -10,14 +10,27 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from madang.core.resources import MILLI
-from madang.scheduling.model import Node, Policy
-from madang.scheduling.placement import Cluster, Mix
+from madang.core.resources import MILLI, Resources
+from madang.scheduling.model import (
+    Asked,
+    Group,
+    Migrate,
+    Node,
+    Policy,
+    Released,
+    Request,
+    Snapshot,
+    Start,
+    Withdrawn,
+)
+from madang.scheduling.planner import Planner
 from madang.scheduling.simulation.openb_files import Pod, read_nodes, read_pods
+
+_ROLE = "pod"
 
 _ASK_EVERY = 256
 """Arrivals between two looks at whether to stop."""
@@ -26,13 +39,15 @@ _ASK_EVERY = 256
 @dataclass(frozen=True)
 class OpenbResult:
     """Allocations are in percent of all GPUs; keys of `allocation_at` and `curve` are arrivals in
-    percent. unplaced: pods that found no room. partial: it was stopped before the end."""
+    percent. unplaced: pods that found no room. moved: migrations. partial: it was stopped before
+    the end."""
 
     policy: str
     mix: str
     seed: int
     pods: int
     unplaced: int
+    moved: int
     allocation_at: dict[str, float]
     curve: dict[str, float]
     decisions_per_s: float
@@ -62,7 +77,7 @@ def replay(
         inflate=inflate,
         seed=seed,
         policy=policy,
-        mix=Mix() if mix == "learned" else None,
+        mix=mix,
         progress=progress,
         stop=stop,
     )
@@ -75,18 +90,30 @@ def replay_pods(
     inflate: float = 1.3,
     seed: int = 42,
     policy: str = "default",
-    mix: Mix | None = None,
+    mix: str = "given",
+    past: Mapping[Resources, float] | None = None,
+    migration_budget: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> OpenbResult:
-    """The same of nodes and pods that were read. Without a mix, that of `pods` is given."""
+    """The same of nodes and pods that were read. past: what is known of the mix at the beginning,
+    when it is not given but learned. migration_budget: share of placed pods that may be moved."""
     capacity = sum(MILLI for node in nodes for _ in node.devices)
     arrivals = arrival_sequence(pods, capacity, inflate, seed)
-    learns = mix is not None
-    mix = mix or Mix(Counter(pod.need for pod in pods), learns=False)
-    cluster = Cluster(Policy(placement=policy, seed=seed), mix)
-    for node in nodes:
-        cluster.set_node(node)
+    known = Counter(pod.need for pod in pods) if mix == "given" else past or {}
+    cluster = _Cluster(
+        Snapshot(
+            nodes=tuple(nodes),
+            policy=Policy(
+                placement=policy,
+                seed=seed,
+                migration_budget=migration_budget,
+                preemption=False,
+                learn_mix=mix != "given",
+            ),
+            mix=tuple(known.items()),
+        )
+    )
     arrived = allocated = placed = 0
     sums: dict[int, tuple[float, int]] = {}
     partial = False
@@ -98,11 +125,8 @@ def replay_pods(
             if stop is not None and stop():
                 partial, arrivals = True, arrivals[:number]
                 break
-        cluster.arrived(pod.need)
-        choice = cluster.choose(pod.need)
         arrived += pod.gpu_milli
-        if choice is not None:
-            cluster.take(choice[0], pod.need, choice[1])
+        if cluster.place(number, pod):
             allocated += pod.gpu_milli
             placed += 1
         percent = int(100 * arrived / capacity + 0.5)
@@ -114,16 +138,42 @@ def replay_pods(
     curve = {str(at): round(total / count, 4) for at, (total, count) in sorted(sums.items())}
     return OpenbResult(
         policy=policy,
-        mix="learned" if learns else "given",
+        mix=mix,
         seed=seed,
         pods=len(arrivals),
         unplaced=len(arrivals) - placed,
-        allocation_at={str(at): value for at, value in curve.items() if int(at) % 10 == 0},
+        moved=cluster.moved,
+        allocation_at={at: value for at, value in curve.items() if int(at) % 10 == 0},
         curve=curve,
         decisions_per_s=round(len(arrivals) / max(1e-9, seconds), 1),
         seconds=round(seconds, 3),
         partial=partial,
     )
+
+
+class _Cluster:
+    """The planner, with pods that start at once and never end; one that has to wait gives up."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._planner = Planner()
+        self._planner.load(snapshot)
+        self.moved = 0
+
+    def place(self, number: int, pod: Pod) -> bool:
+        """Whether it started. Seconds are counted in pods."""
+        name = f"pod-{number}"
+        group = Group(_ROLE, 1, 1, pod.need)
+        request = Request(name, name, "", (group,), order=number, preemptible=True)
+        self._planner.apply((Asked(request),))
+        actions = self._planner.plan(float(number), waits=False)
+        while moves := [action for action in actions if isinstance(action, Migrate)]:
+            self.moved += len(moves)
+            self._planner.apply(Released(f"{move.owner}/{_ROLE}/0") for move in moves)
+            actions = self._planner.plan(float(number), waits=False)
+        if any(isinstance(action, Start) and action.request.id == name for action in actions):
+            return True
+        self._planner.apply((Withdrawn(name),))
+        return False
 
 
 def arrival_sequence(
