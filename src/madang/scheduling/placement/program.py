@@ -22,6 +22,12 @@ MOST_PATTERNS = 80
 point of allocation where many requests name models, 400 only time."""
 
 
+def load_solver() -> None:
+    """SciPy takes half a second to import: call this before a clock starts."""
+    import scipy.optimize  # type: ignore[import-untyped]
+    import scipy.sparse  # type: ignore[import-untyped]  # noqa: F401
+
+
 class _Program:
     """A sparse program while it is put together: maximise worth @ x, rows @ x <= bounds."""
 
@@ -51,8 +57,8 @@ class _Program:
 
     def solve(self, upper: Reals) -> Reals | None:
         """Shadow prices of the rows."""
-        from scipy.optimize import linprog  # type: ignore[import-untyped]
-        from scipy.sparse import csr_array  # type: ignore[import-untyped]
+        from scipy.optimize import linprog
+        from scipy.sparse import csr_array
 
         where = (np.concatenate(self._rows), np.concatenate(self._columns))
         matrix = csr_array(

@@ -27,6 +27,7 @@ from madang.scheduling.model import (
     Start,
     Withdrawn,
 )
+from madang.scheduling.placement.program import load_solver
 from madang.scheduling.planner import Planner
 from madang.scheduling.simulation.openb_files import Pod, read_nodes, read_pods
 
@@ -117,6 +118,7 @@ def replay_pods(
     arrived = allocated = placed = 0
     sums: dict[int, tuple[float, int]] = {}
     partial = False
+    load_solver()
     started = time.perf_counter()
     for number, pod in enumerate(arrivals):
         if number % _ASK_EVERY == 0:
