@@ -152,8 +152,8 @@ def _values(one: _Told, price: float, highest: float, sizes: NDArray[np.int64]) 
     """What each size is worth in a round; -inf where it may not have it."""
     values = price * one.speeds * PRIORITY_WEIGHT**one.job.priority
     held = one.job.held
-    if held:
-        now = int(np.searchsorted(sizes, held))
+    now = int(np.searchsorted(sizes, held)) if held else -1
+    if 0 <= now < len(sizes):
         longest_s = BLIND_HORIZON_S if one.blind else HORIZON_S
         soon_s = min(longest_s, max(SOON_S, one.left_s / max(one.speeds[now], 1e-9)))
         stay = values[now]

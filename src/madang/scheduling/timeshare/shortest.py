@@ -11,7 +11,7 @@ from madang.scheduling.timeshare.attained import STEPS_GPU_S, step
 from madang.scheduling.timeshare.jobs import Job
 from madang.scheduling.timeshare.remaining import remaining_s, total
 
-WIDTH = 1 / 3
+WIDTH = 0.3
 """How much being wide counts: 0 not at all (shortest time), 1 as much as time (GPU time)."""
 STAY = 0.8
 """Those who run count as so much shorter, so that equals do not stop one another by turns."""
