@@ -54,22 +54,22 @@ async def cluster_page(session: PortalSession) -> None:
 
 
 def cluster_sentence(session: PortalSession, summary: ClusterSummary) -> str:
-    """`61 of 64 accelerators in use on 8 nodes; 2 jobs wait.`, and what is wrong."""
+    """`61 of 64 accelerators in use. Nodes: 8.…`, and what is wrong."""
     say, nodes = session.say, summary.nodes
     count = sum(nodes.values())
     if not count:
         return say("No node is connected: nothing can start.")
     sentence = say(
-        "{used} of {total} accelerators in use on {nodes} nodes; {waiting} jobs wait.",
+        "{used} of {total} accelerators in use. Nodes: {nodes}. Jobs that wait: {waiting}.",
         used=number(sum(use.used for use in summary.models)),
         total=number(sum(use.total for use in summary.models)),
         nodes=f"{count:,}",
         waiting=f"{summary.waiting:,}",
     )
     if closed := nodes.get(NodeState.CORDONED, 0):
-        sentence += " " + say("Nodes that take nothing new: {count}.", count=closed)
+        sentence += " " + say("Nodes that take nothing new: {count}.", count=f"{closed:,}")
     if lost := nodes.get(NodeState.LOST, 0):
-        sentence += " " + say("Nodes that do not answer: {count}.", count=lost)
+        sentence += " " + say("Nodes that do not answer: {count}.", count=f"{lost:,}")
     return sentence
 
 

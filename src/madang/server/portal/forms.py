@@ -43,7 +43,7 @@ class FormDialog:
     """Open from the moment it is made. `lines` gives the command line and the Python call for
     what is filled in; `submit` raises MadangError, whose `field` says where it is shown.
 
-    `help_with` may draw a way out below the error.
+    `help_with` may draw a way out below an error; then it says the error in its own words.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class FormDialog:
         *,
         label: str,
         intro: str = "",
-        help_with: Callable[[FormDialog, MadangError], None] | None = None,
+        help_with: Callable[[FormDialog, MadangError], str | None] | None = None,
     ) -> None:
         self.session = session
         self._lines = lines
@@ -131,13 +131,14 @@ class FormDialog:
             self._show(error)
 
     def _show(self, error: MadangError) -> None:
+        helped = self._help_with(self, error) if self._help_with else None
         box = self._boxes.get((error.field or "").split(".")[0])
-        if isinstance(box, ValidationElement):
+        if helped is not None:
+            self._problem.set_content(f'<p class="m-problem">{escape(helped)}</p>')
+        elif isinstance(box, ValidationElement):
             box.error = sentence(str(error))
         else:
             self._problem.set_content(problem_markup(error))
-        if self._help_with is not None:
-            self._help_with(self, error)
 
 
 def _text(value: object) -> str:

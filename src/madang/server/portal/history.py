@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -117,7 +118,7 @@ def _sentence(session: PortalSession, history: SchedulingHistory) -> str:
 def duration_words(session: PortalSession, seconds: float) -> str:
     say = session.say
     if seconds < MINUTES_FROM_S:
-        return say("{number} s", number=f"{seconds:.0f}")
+        return say("{number} s", number=f"{max(1, math.ceil(seconds))}")
     if seconds < 7200:
         return say("{number} min", number=f"{seconds / 60:.0f}")
     return say("{number} h", number=f"{seconds / 3600:.1f}")

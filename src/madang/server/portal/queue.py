@@ -65,10 +65,11 @@ def _sentence(session: PortalSession, explanation: QueueExplanation) -> str:
     facts = {"path": queue.path, "running": f"{queue.running:,}", "waiting": f"{queue.waiting:,}"}
     if not queue.open:
         return session.say(
-            "{path} is closed: nothing more starts from it; {running} run, {waiting} wait.",
+            "{path} is closed, nothing more starts from it. Running: {running}, waiting: "
+            "{waiting}.",
             **facts,
         )
-    return session.say("{path}: {running} run, {waiting} wait.", **facts)
+    return session.say("{path}. Running: {running}, waiting: {waiting}.", **facts)
 
 
 def _draw(session: PortalSession, explanation: QueueExplanation, limit: int) -> None:
@@ -98,8 +99,8 @@ def _facts(session: PortalSession, queue: Queue) -> list[tuple[str, str]]:
     weight = say(
         "{weight:g}: {fair} of the cluster while its siblings want more; it has {share}",
         weight=queue.weight,
-        fair=f"{queue.fair_share:.1%}",
-        share=f"{queue.share:.1%}",
+        fair=f"{100 * queue.fair_share:.1f} %",
+        share=f"{100 * queue.share:.1f} %",
     )
     return [
         (say("Weight"), escape(weight)),

@@ -119,19 +119,19 @@ class QueuesPage:
         if self._folded is None:
             big = len(lines) > UNFOLDED
             self._folded = {line.queue.id for line in lines if line.below} if big else set()
+        folded = self._folded
         if text := self._filters.chosen.get("name"):
-            lines = matching(lines, text)
+            lines, folded = matching(lines, text), set()
         else:
-            lines = _unfolded(lines, self._folded)
+            lines = _unfolded(lines, folded)
         resource = self._filters.chosen.get("resource", resources_of(summary)[0])
         scale = scale_for(lines, resource, cluster_amount(summary, resource))
         self._first = min(self._first, PAGE * max(0, (len(lines) - 1) // PAGE))
         self._head.set_content(_scale_markup(session, scale))
-        self._draw_rows(lines[self._first : self._first + PAGE], scale)
+        self._draw_rows(lines[self._first : self._first + PAGE], scale, folded)
         self._draw_pager(len(lines))
 
-    def _draw_rows(self, lines: list[Line], scale: Scale) -> None:
-        folded = self._folded or set()
+    def _draw_rows(self, lines: list[Line], scale: Scale, folded: set[str]) -> None:
         markup = {
             line.queue.id: row_markup(
                 self._session, line, scale, folded=line.queue.id in folded
@@ -230,7 +230,7 @@ ACT = """(event) => {
 def queues_sentence(session: PortalSession, queues: list[Queue]) -> str:
     leaves = [queue for queue in queues if queue.leaf]
     return session.say(
-        "{queues} queues; {running} jobs run, {waiting} wait.",
+        "Queues: {queues}. Jobs that run: {running}, that wait: {waiting}.",
         queues=f"{len(queues):,}",
         running=f"{sum(queue.running for queue in leaves):,}",
         waiting=f"{sum(queue.waiting for queue in leaves):,}",

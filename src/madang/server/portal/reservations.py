@@ -166,14 +166,20 @@ def _next_hour(session: PortalSession) -> str:
     return f"{hour:%Y-%m-%dT%H:%M}"
 
 
-def _offer_nearest(dialog: FormDialog, error: MadangError) -> None:
-    """The windows that would fit, as buttons that take them."""
-    nearest = error.details.get("nearest") or []
+def _offer_nearest(dialog: FormDialog, error: MadangError) -> str | None:
+    """The windows that would fit, as buttons that take them; what it says of the conflict."""
+    nearest = error.details.get("nearest")
+    if nearest is None:
+        return None
+    say = dialog.session.say
+    if not nearest:
+        return say("This does not fit beside what else is reserved, and no window near it does.")
     with dialog.ways():
         for window in nearest:
             start = datetime.fromisoformat(window["start"])
             end = datetime.fromisoformat(window["end"])
             _nearest_button(dialog, start, end)
+    return say("This does not fit beside what else is reserved. These windows would do:")
 
 
 def _nearest_button(dialog: FormDialog, start: datetime, end: datetime) -> None:

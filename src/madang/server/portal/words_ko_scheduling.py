@@ -163,6 +163,12 @@ SCHEDULING: dict[str, str] = {
     ),
     "There are": "전체",
     "This week": "이번 주",
+    "This does not fit beside what else is reserved. These windows would do:": (
+        "다른 예약과 겹쳐 들어갈 수 없습니다. 다음 시간에는 됩니다."
+    ),
+    "This does not fit beside what else is reserved, and no window near it does.": (
+        "다른 예약과 겹쳐 들어갈 수 없고, 가까운 시간에도 자리가 없습니다."
+    ),
     "Times are in {zone}.": "시간대는 {zone}입니다.",
     "To": "끝",
     "Undo": "되돌리기",
@@ -228,10 +234,12 @@ SCHEDULING: dict[str, str] = {
     "{number} h": "{number}시간",
     "{number} min": "{number}분",
     "{number} s": "{number}초",
-    "{path} is closed: nothing more starts from it; {running} run, {waiting} wait.": (
+    "{path} is closed, nothing more starts from it. Running: {running}, waiting: {waiting}.": (
         "{path}은(는) 닫혀 있어 더 시작하지 않습니다. {running}개 실행 중, {waiting}개 대기 중."
     ),
-    "{path}: {running} run, {waiting} wait.": "{path}: {running}개 실행 중, {waiting}개 대기 중.",
+    "{path}. Running: {running}, waiting: {waiting}.": (
+        "{path}: {running}개 실행 중, {waiting}개 대기 중."
+    ),
     "{percent} % and {memory} are free": "{percent} %와 {memory}이(가) 비어 있음",
     "{percent} % and {memory} are left over": "{percent} %와 {memory}이(가) 자투리로 남음",
     "{percent} % is held by another project since {since}": (
@@ -241,7 +249,7 @@ SCHEDULING: dict[str, str] = {
         "{percent} %: {project}의 {user} 님 작업 {job}, {since}부터"
     ),
     "{position} of {count} in {queue}": "{queue}에서 {count}개 중 {position}번째",
-    "{queues} queues; {running} jobs run, {waiting} wait.": (
+    "Queues: {queues}. Jobs that run: {running}, that wait: {waiting}.": (
         "대기열 {queues}개에서 작업 {running}개가 실행 중이고 {waiting}개가 기다립니다."
     ),
     "{resource} in use": "사용 중인 {resource}",
@@ -256,7 +264,7 @@ SCHEDULING: dict[str, str] = {
     ),
     "{used} of {all}": "{all} 중 {used}",
     "{used} of {guarantee} guaranteed in use": "보장 {guarantee} 중 {used} 사용 중",
-    "{used} of {total} accelerators in use on {nodes} nodes; {waiting} jobs wait.": (
+    "{used} of {total} accelerators in use. Nodes: {nodes}. Jobs that wait: {waiting}.": (
         "노드 {nodes}개의 가속기 {total}개 중 {used}개 사용 중, 작업 {waiting}개가 기다립니다."
     ),
     "{weight:g}: {fair} of the cluster while its siblings want more; it has {share}": (
