@@ -121,6 +121,8 @@ def simulate(
         restart_s=restart_cost,
         save_every_s=save_every,
     )  # fmt: skip
+    if html is not None:
+        _write(html, "")  # says now what would be wrong with it, not after hours
     with _interruptible() as stop, _progress() as progress:
         outcome = run(options, progress, stop)
     if html is not None:

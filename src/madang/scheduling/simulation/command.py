@@ -23,6 +23,7 @@ from madang.scheduling.simulation import (
     openb,
     openb_files,
     philly,
+    pollux_results,
 )
 from madang.scheduling.simulation.driver import Simulation, Timing
 from madang.scheduling.simulation.report import Report, report
@@ -158,6 +159,9 @@ def _scenarios(options: Options) -> Iterator[tuple[str, Run]]:
     if options.format == "openb":
         yield from _openb_scenarios(options)
         return
+    if options.format == "pollux":
+        yield from _pollux_scenarios(options)
+        return
     trace = read(options)
     if options.compare:
         yield "as it is", _run_of("as it is", trace, Policy(seed=options.seed), options)
@@ -213,6 +217,23 @@ def _openb_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
         yield name, run
 
 
+def _pollux_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
+    if options.nodes or options.changes.any or options.compare:
+        raise InvalidInput(
+            "Pollux's workloads have a cluster of their own: 16 nodes of 4 GPUs",
+            hint="Compare policies: --policy shortest --policy goodput.",
+        )
+    workload = _needed(options.workloads, "workloads")
+    for policy in (*options.policies, *options.orderings) or (pollux_results.POLICIES[0],):
+
+        def run(progress: _Told | None, stop: Stop | None, policy: str = policy) -> Result:
+            return pollux_results.replay(
+                workload, options.profiles, policy=policy, progress=progress, stop=stop
+            )
+
+        yield policy, run
+
+
 def _needed(path: Path | None, option: str) -> Path:
     if path is None:
         raise InvalidInput(f"there is no file of {option}", hint=f"Name it with --{option}.")
@@ -253,8 +274,10 @@ def read(options: Options) -> Trace:
 def _check(options: Options) -> None:
     _known("format", (options.format,), FORMATS)
     _known("mix", (options.mix,), MIXES)
-    _known("ordering", options.orderings, (*ORDERS, *sorted(TIME_SHARING)))
-    if options.format in ("openb", *_TRACES):
+    if options.format == "pollux":
+        _known("policy", (*options.policies, *options.orderings), pollux_results.POLICIES)
+    else:
+        _known("ordering", options.orderings, (*ORDERS, *sorted(TIME_SHARING)))
         _known("policy", options.policies, POLICIES)
     for name, value, least, most in (
         ("inflate", options.inflate, 0.01, 100.0),
@@ -265,9 +288,6 @@ def _check(options: Options) -> None:
             raise InvalidInput(
                 f"--{name} {value:g} is out of range", hint=f"From {least:g} to {most:g}."
             )
-
-
-_TRACES = ("philly", "kueue", "history", "csv")
 
 
 def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
@@ -291,5 +311,5 @@ def _flat(plain: dict[str, Any]) -> dict[str, str]:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:,.2f}"
+        return f"{value:,.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
