@@ -31,7 +31,7 @@ def explain_job(
     lines: list[tuple[str, object]] = [
         ("job", f"{why.name} ({why.id})"),
         ("state", why.state.value),
-        ("why", why.sentence),
+        ("why", why.sentence if why.reason else ""),
     ]
     if why.position is not None:
         starts = about(why.expected_start) if why.expected_start else "nobody knows yet"

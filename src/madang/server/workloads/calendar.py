@@ -101,7 +101,7 @@ async def check_room(session: AsyncSession, row: ReservationRow, now: datetime) 
     nearest = [found for found in calendar.nearest(series) if found is not None]
     raise Conflict(
         f"this does not fit from {_shown(conflict.start)} to {_shown(conflict.end)}"
-        + (f": {len(conflict.others)} others are reserved then" if conflict.others else ""),
+        + (f" beside {_counted(len(conflict.others))}" if conflict.others else ""),
         field="start",
         hint=_hint(nearest, bool(conflict.others)),
         details={
@@ -130,6 +130,10 @@ async def _check_limit(session: AsyncSession, row: ReservationRow) -> None:
                 field="resources",
                 hint=f"Its limit is {name}={format_amount(name, most)} at once.",
             )
+
+
+def _counted(others: int) -> str:
+    return "another reservation" if others == 1 else f"{others} other reservations"
 
 
 def _hint(nearest: Sequence[Series], busy: bool) -> str:

@@ -30,6 +30,7 @@ from madang.scheduling import (
     Request,
     Reservation,
     Reserved,
+    Resize,
     Running,
     Snapshot,
     Start,
@@ -145,6 +146,8 @@ class ClusterView:
         for action in actions:
             if isinstance(action, Start):
                 self._started(action, now)
+            elif isinstance(action, Resize):
+                self._resized(action)
         return [*self._restarts(), *actions]
 
     @property
@@ -194,6 +197,12 @@ class ClusterView:
         standing.wanted.pop(request.id, None)
         standing.running[request.id] = Running(replace(request, not_before=0.0), now, now)
         standing.held.update(held_by(start))
+
+    def _resized(self, resize: Resize) -> None:
+        standing = self._known.get(resize.owner)
+        running = standing.running.get(resize.request_id) if standing else None
+        if standing is not None and running is not None:
+            standing.held.update(held_by(Start(running.request, resize.added)))
 
     def _restarts(self) -> list[Start]:
         """What has stopped to go on with other replicas, and can."""
