@@ -220,6 +220,20 @@ class Cluster:
             most = np.where(allowed, most, 0)
         return most if closed else np.where(space.open, most, 0)
 
+    def lacking(self, need: Resources) -> Integers:
+        """By row: thousandths of devices that would have to be given back before the need fits,
+        and tenths of CPUs; what a node does not have at all counts as much."""
+        ask, space = self._ask(need), self._space
+        short = np.maximum(need.cpu_milli - space.cpu_milli, 0) // 10
+        if ask.whole or ask.share:
+            wanted = ask.milli[space.type_of]
+            missing = np.where(
+                ask.suits[space.type_of], np.maximum(wanted - space.device_milli, 0), MILLI
+            )
+            count = max(1, ask.whole)
+            short = short + np.sort(missing, axis=1)[:, :count].sum(axis=1)
+        return short
+
     def free_for(self, row: int, need: Resources) -> dict[tuple[str, int], tuple[int, int]]:
         """Of each device of a node that could serve the need: thousandths that are held of it,
         and that would have to be given back before it can."""

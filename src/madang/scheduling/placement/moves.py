@@ -12,8 +12,9 @@ from madang.core.resources import MILLI, Resources
 from madang.scheduling.model import ANYWHERE, DeviceHold, Where
 from madang.scheduling.placement.cluster import Cluster
 
-_ATTEMPTS = 24
-"""Nodes that are tried, those with the least in the way first."""
+_NODES = 48
+_ATTEMPTS = 8
+"""Nodes that are looked at, those that lack least first, and ways that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ def _ways(
 ) -> Iterator[_Way]:
     could = cluster.most_by_row(need, where, empty=True)
     free = cluster.free()
-    for row in np.flatnonzero(could).tolist():
+    lacking = cluster.lacking(need)
+    rows = np.flatnonzero(could)
+    for row in rows[np.argsort(lacking[rows], kind="stable")][:_NODES].tolist():
         node = free.nodes[row]
         if node is None or node.id not in movable:
             continue

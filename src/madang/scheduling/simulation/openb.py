@@ -9,32 +9,35 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from madang.core.resources import MILLI, Resources
 from madang.scheduling.model import (
+    ANYWHERE,
     Asked,
+    DeviceHold,
     Group,
-    Migrate,
     Node,
     Policy,
-    Released,
     Request,
     Snapshot,
     Start,
     Withdrawn,
 )
+from madang.scheduling.placement import Cluster, Mix, Movable, make_room
 from madang.scheduling.placement.program import load_solver
 from madang.scheduling.planner import Planner
 from madang.scheduling.simulation.openb_files import Pod, read_nodes, read_pods
 
-_ROLE = "pod"
-
 _ASK_EVERY = 256
 """Arrivals between two looks at whether to stop."""
+
+_MOST_MOVES = 3
+"""To make room for one pod."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +105,13 @@ def replay_pods(
     capacity = sum(MILLI for node in nodes for _ in node.devices)
     arrivals = arrival_sequence(pods, capacity, inflate, seed)
     known = Counter(pod.need for pod in pods) if mix == "given" else past or {}
-    cluster = _Cluster(
-        Snapshot(
-            nodes=tuple(nodes),
-            policy=Policy(
-                placement=policy,
-                seed=seed,
-                migration_budget=migration_budget,
-                preemption=False,
-                learn_mix=mix != "given",
-            ),
-            mix=tuple(known.items()),
-        )
+    snapshot = Snapshot(
+        nodes=tuple(nodes),
+        policy=Policy(placement=policy, seed=seed, preemption=False, learn_mix=mix != "given"),
+        mix=tuple(known.items()),
+    )
+    cluster: _Cluster = (
+        _WithMoves(snapshot, migration_budget) if migration_budget else _Planned(snapshot)
     )
     arrived = allocated = placed = 0
     sums: dict[int, tuple[float, int]] = {}
@@ -153,29 +151,80 @@ def replay_pods(
     )
 
 
-class _Cluster:
-    """The planner, with pods that start at once and never end; one that has to wait gives up."""
+class _Cluster(Protocol):
+    """Takes pods that start at once and never end."""
+
+    moved: int
+
+    def place(self, number: int, pod: Pod) -> bool:
+        """Whether it started."""
+        ...
+
+
+class _Planned:
+    """The planner, as the live cluster runs it; a pod that would have to wait gives up."""
+
+    moved = 0
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._planner = Planner()
         self._planner.load(snapshot)
-        self.moved = 0
 
     def place(self, number: int, pod: Pod) -> bool:
-        """Whether it started. Seconds are counted in pods."""
         name = f"pod-{number}"
-        group = Group(_ROLE, 1, 1, pod.need)
-        request = Request(name, name, "", (group,), order=number, preemptible=True)
-        self._planner.apply((Asked(request),))
-        actions = self._planner.plan(float(number), waits=False)
-        while moves := [action for action in actions if isinstance(action, Migrate)]:
-            self.moved += len(moves)
-            self._planner.apply(Released(f"{move.owner}/{_ROLE}/0") for move in moves)
-            actions = self._planner.plan(float(number), waits=False)
-        if any(isinstance(action, Start) and action.request.id == name for action in actions):
+        group = Group("pod", 1, 1, pod.need)
+        self._planner.apply((Asked(Request(name, name, "", (group,), order=number)),))
+        actions = self._planner.plan(float(number), waits=False)  # a second a pod
+        if any(isinstance(action, Start) for action in actions):
             return True
         self._planner.apply((Withdrawn(name),))
         return False
+
+
+class _WithMoves:
+    """Placement by itself, where up to `budget` of the placed pods may be moved to make room for
+    one that fits nowhere."""
+
+    def __init__(self, snapshot: Snapshot, budget: float) -> None:
+        mix = Mix(dict(snapshot.mix), learns=snapshot.policy.learn_mix)
+        self._cluster = Cluster(snapshot.policy, mix)
+        for node in snapshot.nodes:
+            self._cluster.set_node(node)
+        self._budget = budget
+        self._running: dict[str, list[Movable]] = defaultdict(list)
+        self._placed = 0
+        self.moved = 0
+
+    def place(self, number: int, pod: Pod) -> bool:
+        self._cluster.arrived(pod.need)
+        choice = self._cluster.choose(pod.need)
+        if choice is None:
+            choice = self._make_room(pod.need)
+        if choice is None:
+            return False
+        self._take(Movable(str(number), choice[0], pod.need, choice[1]))
+        self._placed += 1
+        return True
+
+    def _make_room(self, need: Resources) -> tuple[str, tuple[DeviceHold, ...]] | None:
+        left = min(_MOST_MOVES, int(self._budget * self._placed) - self.moved)
+        if left < 1:
+            return None
+        room = make_room(need, ANYWHERE, self._cluster, self._running, left)
+        if room is None:
+            return None
+        for move in room.moves:
+            old = move.movable
+            self._running[old.node_id].remove(old)
+            self._cluster.give(old.node_id, old.need, old.devices)
+        for move in room.moves:
+            self._take(replace(move.movable, node_id=move.node_id, devices=move.devices))
+        self.moved += len(room.moves)
+        return room.node_id, room.devices
+
+    def _take(self, pod: Movable) -> None:
+        self._cluster.take(pod.node_id, pod.need, pod.devices)
+        self._running[pod.node_id].append(pod)
 
 
 def arrival_sequence(
