@@ -259,7 +259,7 @@ def _spec(chance: random.Random, user: str, project: str, queues: list[str]) -> 
 async def _settle(control: _Control, state_dir: Path, done: Soak) -> None:
     """Nothing is submitted or killed any more: all must end, and hold nothing."""
     deadline = time.monotonic() + 120
-    while live := _ids(state_dir, "SELECT id FROM workloads WHERE ended_at IS NULL"):
+    while _ids(state_dir, "SELECT id FROM workloads WHERE ended_at IS NULL"):
         if time.monotonic() > deadline:
             columns = "id, state, attempt, reason, resize, stop"
             query = f"SELECT {columns} FROM workloads WHERE ended_at IS NULL"

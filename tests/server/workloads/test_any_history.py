@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from madang.core.errors import Conflict
 from madang.core.states import WorkloadKind, WorkloadState
 from madang.scheduling import Placement, Preempt, Resize
-from madang.schemas.queues import QueueChange, QueueCreate
+from madang.schemas.queues import Amounts, QueueChange, QueueCreate
 from madang.server.cluster import controller as cluster
 from madang.server.cluster import nodes
 from madang.server.cluster.tables import NodeRow
@@ -180,10 +180,11 @@ class History:
 
     async def change_shares(self) -> None:
         admin = await self.platform.people.principal("admin")
+        limits: list[Amounts] = [{}, {"cpu": 8}]
         change = QueueChange(
             weight=self.chance.choice([0.5, 1.0, 4.0]),
             guarantee={"cpu": self.chance.choice([0, 3])},
-            limit=self.chance.choice([{}, {"cpu": 8}]),
+            limit=self.chance.choice(limits),
             reclaimable=self.chance.choice([True, True, False]),
             open=self.chance.choice([True, True, False]),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from madang.core.reasons import ReasonCode
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
 from madang.scheduling import Migrate, Placement, Preempt, Resize
@@ -12,7 +14,9 @@ from tests.conftest import People
 from tests.server.workloads.platform import Platform, platform_of
 
 
-def in_attempt(number: int, state: WorkloadState = WorkloadState.RUNNING) -> object:
+def in_attempt(
+    number: int, state: WorkloadState = WorkloadState.RUNNING
+) -> Callable[[WorkloadRow], bool]:
     return lambda row: (row.attempt, row.state) == (number, state)
 
 
