@@ -40,6 +40,7 @@ class SimulatedJob:
         self.first_gradient: tuple[float, float] | None = None
         self._gradient: tuple[float, float] | None = None
         self._choice = Choice(0.0, 0, 0)
+        self._chosen: tuple[tuple[int, ...], Goodput | None] | None = None
         self._restart_s = 0.0
         self._goodput: Goodput | None = None
 
@@ -132,6 +133,11 @@ class SimulatedJob:
     def _choose_batch(self) -> None:
         replicas, bounds = sum(self.placement), self._batches
         goodput = None if bounds.fixed else self.goodput()
+        if self._chosen is not None:
+            placement, by = self._chosen
+            if placement == self.placement and by is goodput:
+                return
+        self._chosen = self.placement, goodput
         if goodput is None:
             self._choice = self._kept_batch(replicas)
         else:
