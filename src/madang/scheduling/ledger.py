@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from madang.core.resources import Resources
 from madang.scheduling import sums
@@ -208,6 +209,10 @@ class Ledger:
         """A request runs, or what is known of it has changed."""
         run = self.runs.get(running.request.id)
         if run is not None and run.told == running:
+            return
+        if run is not None and _only_progress(run.told, running):
+            run.told, run.request = running, running.request
+            self._loosen()
             return
         if run is not None:
             self.end(run, counted=True)
@@ -438,6 +443,9 @@ class Ledger:
     def set_limit(self, limit: Limit) -> None:
         if self.limits.put(limit):
             self._sums_changed = True
+            if self.tree.limited != bool(self.limits):
+                self.tree.limited = bool(self.limits)
+                self._queues_changed = True
             self._loosen()
 
     def set_reservation(self, reservation: Reservation) -> None:
@@ -454,6 +462,16 @@ class Ledger:
         for reservation in self.reservations.values():
             if not reservation.returned and reservation.end > self.now:
                 yield reservation
+
+    def releases_in_windows(self) -> dict[str, list[Release]]:
+        """What runs for reservations, by series: what it holds is part of what they hold."""
+        own: dict[str, list[Release]] = {}
+        if self.reservations:
+            for key, release in self.all_releases().items():
+                run = self.runs.of(key)
+                if run is not None and run.request.reservation:
+                    own.setdefault(run.request.reservation, []).append(release)
+        return own
 
     def held_on(self, node_id: str) -> Iterable[Allocation]:
         return self._held_on.get(node_id, {}).values()
@@ -509,8 +527,8 @@ class Ledger:
         recount = self._queues_changed or self._sums_changed
         if self._queues_changed:
             self.tree.build()
-        named = self.tree.names() | self.limits.names()
         if recount or self._nodes_changed:
+            named = self.tree.names() | self.limits.names()
             if frozenset(name for name in named if "/" in name) != self.meter.named:
                 self.meter = Meter(named)
                 self._nodes_changed = recount = True
@@ -576,3 +594,10 @@ class Ledger:
 def need_of(allocation: Allocation) -> Resources:
     """What it takes of its node beside devices."""
     return Resources(allocation.cpu_milli, allocation.memory_bytes, counted=allocation.counted)
+
+
+def _only_progress(known: Running, told: Running) -> bool:
+    """Whether a report only says how far the same run is: no sum changes with that."""
+    if known.since != told.since:
+        return False
+    return known.request == replace(told.request, work=known.request.work)

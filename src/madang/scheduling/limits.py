@@ -42,6 +42,9 @@ class Limits:
     def __iter__(self) -> Iterator[Limit]:
         return iter(self._limits.values())
 
+    def __bool__(self) -> bool:
+        return bool(self._limits)
+
     def names(self) -> set[str]:
         return {name for limit in self._limits.values() for name, _ in limit.amounts}
 

@@ -18,14 +18,37 @@ class Alike:
     """Requests of one queue that are equal in all that decides whether they may start: when the
     first of them can't, none can. `active`: not yet known to be unable to start now."""
 
-    __slots__ = ("active", "groups", "keys", "kind", "least", "number", "subject")
+    __slots__ = (
+        "active",
+        "groups",
+        "keys",
+        "kind",
+        "least",
+        "number",
+        "preemptible",
+        "priority",
+        "sort",
+        "subject",
+    )
 
-    def __init__(self, request: Request, subject: str, number: int, least: Amounts) -> None:
-        self.groups = request.groups
+    def __init__(
+        self,
+        request: Request,
+        groups: Shape,
+        sort: tuple[Any, ...],
+        subject: str,
+        number: int,
+        least: Amounts,
+    ) -> None:
+        self.sort = sort
+        self.groups = groups
+        self.preemptible = request.preemptible
+        self.priority = request.priority
+        """The highest that any of them has had."""
         self.subject = subject
         self.number = number
         self.least = least
-        self.kind = kind_of(request.groups)
+        self.kind = kind_of(groups)
         self.keys: list[Key] = []
         self.active = True
 
@@ -38,60 +61,59 @@ class Alike:
 class Line:
     """Deterministic: what it says depends on who waits, not on how they came."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, *, limited: bool = False) -> None:
+        """limited: users or projects have limits, so requests of different ones are not alike."""
         self.order = order
+        self._limited = limited
         self._alike: dict[tuple[Any, ...], Alike] = {}
+        self._of: dict[str, Alike] = {}
+        """By id of a request that waits."""
+        self._shapes: dict[Shape, Shape] = {}
         self._turns: dict[str, list[tuple[Key, int, Alike]]] = {}
         self._numbers = 0
-        self.size = 0
 
     def __iter__(self) -> Iterator[Alike]:
         return iter(self._alike.values())
 
     def add(self, request: Request, least: Callable[[Shape], Amounts]) -> Alike:
         """`least`: what its minimum counts for."""
-        sort = _sort_of(request)
+        sort = self._sort_of(request)
         alike = self._alike.get(sort)
         if alike is None:
             self._numbers += 1
             subject = self.order.subject(request)
-            alike = Alike(request, subject, self._numbers, least(request.groups))
+            groups = self._shapes.setdefault(request.groups, request.groups)
+            alike = Alike(request, groups, sort, subject, self._numbers, least(groups))
             self._alike[sort] = alike
+        elif request.priority > alike.priority:
+            alike.priority = request.priority
         key = self.order.key(request)
         insort(alike.keys, key)
-        self.size += 1
-        if alike.keys[0] == key and alike.active:
+        self._of[request.id] = alike
+        if alike.keys[0] == key:  # even where those behind it could not start
+            alike.active = True
             self._give_turn(alike)
         return alike
 
     def remove(self, request: Request) -> bool:
         """Whether it waited."""
-        sort = _sort_of(request)
-        alike = self._alike.get(sort)
+        alike = self._of.pop(request.id, None)
         if alike is None:
             return False
-        key = self.order.key(request)
-        position = bisect_left(alike.keys, key)
-        if position == len(alike.keys) or alike.keys[position] != key:
-            return False
+        position = bisect_left(alike.keys, self.order.key(request))
         del alike.keys[position]
-        self.size -= 1
         if not alike.keys:
-            del self._alike[sort]
+            del self._alike[alike.sort]
         elif position == 0 and alike.active:
             self._give_turn(alike)
         return True
 
     def waits(self, request: Request) -> bool:
-        alike = self._alike.get(_sort_of(request))
-        if alike is None:
-            return False
-        key = self.order.key(request)
-        position = bisect_left(alike.keys, key)
-        return position < len(alike.keys) and alike.keys[position] == key
+        return request.id in self._of
 
-    def alike(self, request: Request) -> Alike:
-        return self._alike[_sort_of(request)]
+    @property
+    def size(self) -> int:
+        return len(self._of)
 
     def first(self, shares: Shares) -> Alike | None:
         """Whose turn it is among those that are active."""
@@ -112,6 +134,26 @@ class Line:
     def block(self, alike: Alike) -> None:
         """It can't start now: others' turn."""
         alike.active = False
+
+    def block_like(self, alike: Alike) -> None:
+        """There is no room for its shape: nor is there for others of the same, however long they
+        run, unless they may stop more."""
+        for other in self._alike.values():
+            if (
+                other.active
+                and other.groups is alike.groups
+                and other.priority <= alike.priority
+                and other.preemptible == alike.preemptible
+            ):
+                other.active = False
+
+    def precedes(self, one: Request, other: Request, shares: Shares) -> bool:
+        """Whether `one` has its turn before `other`."""
+        return self._turn_of(one, shares) < self._turn_of(other, shares)
+
+    def _turn_of(self, request: Request, shares: Shares) -> tuple[float, Key]:
+        order = self.order
+        return (order.rank(order.subject(request), shares), order.key(request))
 
     def wake(self, alike: Alike) -> None:
         """It may be able to start again."""
@@ -139,6 +181,18 @@ class Line:
                 ahead += len(alike.keys)
         return ahead
 
+    def _sort_of(self, request: Request) -> tuple[Any, ...]:
+        work = request.work
+        return (
+            request.groups,
+            (request.user, request.project) if self._limited else self.order.subject(request),
+            request.time_limit_s,
+            request.preemptible,
+            request.resizable,
+            request.reservation,
+            work.step_times if work is not None else (),
+        )
+
     def _give_turn(self, alike: Alike) -> None:
         turns = self._turns.setdefault(alike.subject, [])
         heapq.heappush(turns, (alike.keys[0], alike.number, alike))
@@ -156,17 +210,3 @@ class Line:
 def kind_of(groups: Shape) -> str:
     """What the line is for: the scarcest thing that is asked for."""
     return max((group.resources.device_kind for group in groups), default="")
-
-
-def _sort_of(request: Request) -> tuple[Any, ...]:
-    work = request.work
-    return (
-        request.groups,
-        request.user,
-        request.project,
-        request.time_limit_s,
-        request.preemptible,
-        request.resizable,
-        request.reservation,
-        work.step_times if work is not None else (),
-    )

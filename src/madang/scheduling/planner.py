@@ -38,11 +38,10 @@ from madang.scheduling.model import (
     Wait,
     Withdrawn,
 )
-from madang.scheduling.queues import QueueNode
+from madang.scheduling.queues import QueueNode, QueueTree
 from madang.scheduling.reasons import Teller
 from madang.scheduling.rounds import Rounds
 from madang.scheduling.turns import Turns
-from madang.scheduling.why import Why, why
 from madang.scheduling.why import Why, why
 
 WAITS_TOLD = 100
@@ -112,7 +111,7 @@ class Planner:
         again_at = self._turns.again_at
         if again_at is not None and now >= again_at:
             ledger.changed = ledger.loosened = True
-        if self._rounds.due(now):
+        if ledger.tree.shares_in_time and self._rounds.due(now):
             ledger.changed = True
         if ledger.changed:
             ledger.settle()
@@ -140,17 +139,11 @@ class Planner:
             return None
         return why(self.teller(), ledger, request)
 
-    def why(self, request_id: str) -> Why | None:
-        """The same with all that was counted; None when it does not wait."""
-        ledger = self._ledger
-        request = ledger.requests.get(request_id)
-        if request is None or not ledger.waits(request_id):
-            return None
-        return why(self.teller(), ledger, request)
-
     def next_time(self) -> float | None:
         """When a plan may come out differently without any event."""
-        times = [self._ledger.next_wake(), self._turns.again_at, self._rounds.next_at()]
+        times = [self._ledger.next_wake(), self._turns.again_at]
+        if self._ledger.tree.shares_in_time:
+            times.append(self._rounds.next_at())
         if self._teller is not None and self._told_until < float("inf"):
             times.append(self._told_until)
         return min((time for time in times if time is not None), default=None)
@@ -174,23 +167,25 @@ class Planner:
 
     def _decide(self) -> list[Action]:
         """Turns, until nothing more comes of them: a start may move the place that a head will
-        have, and so make room for somebody else."""
-        ledger = self._ledger
-        actions = self._rounds.decide()
+        have, or the share of a queue, and so make room for somebody else."""
+        ledger, turns = self._ledger, self._turns
+        actions = self._rounds.decide() if ledger.tree.shares_in_time else []
         while ledger.changed:
-            actions += self._turns.start_winners()
+            if ledger.kept:
+                actions += turns.start_winners()
+            newcomers_only = bool(turns.heads) and not ledger.loosened
             if ledger.loosened:
-                self._turns.forget(nodes=False)
-            if ledger.loosened or self._turns.heads:
-                for leaf in ledger.tree.leaves:
-                    _give_turns(leaf)
-            ledger.changed = ledger.loosened = False
-            done = self._turns.take()
-            ledger.loosened = False
-            ledger.changed = bool(done and self._turns.heads)
+                turns.forget(nodes=False)
+            done = turns.take_newcomers() if newcomers_only else None
+            if done is None:
+                if ledger.loosened or turns.heads:
+                    _give_turns(ledger.tree)
+                done = turns.take()
+            again = bool(done) and bool(turns.heads or ledger.runs.preemptible)
+            ledger.changed = ledger.loosened = again
             actions += done
         if ledger.runs.resizable:
-            actions = grow(ledger, self._turns.spare, actions)
+            actions = grow(ledger, turns.spare, actions)
         return actions
 
     # -- telling ------------------------------------------------------------------------------
@@ -223,9 +218,10 @@ class Planner:
         return self._teller
 
 
-def _give_turns(leaf: QueueNode) -> None:
-    """Everybody who waits in a queue may be able to start."""
-    assert leaf.line is not None
-    for alike in leaf.line:
-        leaf.line.wake(alike)
-    leaf.tree.touch(leaf)
+def _give_turns(tree: QueueTree) -> None:
+    """Everybody who waits may be able to start."""
+    for leaf in tree.leaves:
+        assert leaf.line is not None
+        for alike in leaf.line:
+            leaf.line.wake(alike)
+        tree.touch(leaf)

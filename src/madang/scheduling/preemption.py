@@ -87,6 +87,14 @@ class Preemption:
         self.again_at: float | None = None
         """When the first of those who are too young to be stopped no longer is."""
 
+    @property
+    def possible(self) -> bool:
+        """Whether there is anybody who could be stopped or shrunk."""
+        ledger = self._ledger
+        return bool(
+            ledger.runs.resizable or (ledger.policy.preemption and ledger.runs.preemptible)
+        )
+
     def make_room(self, leaf: QueueNode, request: Request, groups: Shape) -> Actions:
         """Stop or shrink what must go, and keep the place; nothing when that can't be."""
         units = self._units(leaf, request)

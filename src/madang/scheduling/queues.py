@@ -49,6 +49,7 @@ class QueueNode:
         "lent_not",
         "limit",
         "line",
+        "live",
         "parent",
         "planned",
         "queue",
@@ -88,7 +89,9 @@ class QueueNode:
         self._by_user: dict[str, dict[str, int]] = {}
         self.share = 0.0
         self.stale = True
-        self._best: tuple[Alike, Key] | None = None
+        self._best: Turn | None = None
+        self.live: dict[str, QueueNode] = {}
+        """Those of its children beneath which somebody may have a turn."""
 
     @property
     def path(self) -> Iterator[QueueNode]:
@@ -129,35 +132,41 @@ class QueueNode:
         if self.line is not None and self.queue.ordering == "fair":
             sums.add(self._by_user.setdefault(user, {}), amounts, sign)
 
-    def best(self) -> tuple[Alike, Key] | None:
+    def best(self) -> Turn | None:
         """Whose turn it is beneath this node."""
         if self.stale:
             self.stale = False
             self._best = self._find_best()
         return self._best
 
-    def _find_best(self) -> tuple[Alike, Key] | None:
+    def _find_best(self) -> Turn | None:
         if self.line is not None:
             if self.queue.ordering in TIME_SHARING:
                 return None  # `rounds` decides
             alike = self.line.first(self)
-            return (alike, alike.keys[0]) if alike is not None else None
-        best: tuple[Alike, Key] | None = None
+            return (self, alike) if alike is not None else None
+        best: Turn | None = None
         best_rank: tuple[bool, float, Key, str] | None = None
-        for child in self.children:
+        for child in list(self.live.values()):
             found = child.best()
             if found is None:
+                del self.live[child.id]
                 continue
-            alike, key = found
+            if len(self.live) == 1:
+                return found
+            alike = found[1]
             rank = (
                 not child.guarantees(alike.least),
                 child.share / child.queue.weight,
-                key,
+                alike.keys[0],
                 child.id,
             )
             if best_rank is None or rank < best_rank:
                 best, best_rank = found, rank
         return best
+
+
+Turn = tuple[QueueNode, Alike]
 
 
 class QueueTree:
@@ -170,6 +179,10 @@ class QueueTree:
         self.capacity: dict[str, int] = {}
         self._open: dict[str, int] = {}
         self._kept_names: frozenset[str] = frozenset()
+        self.shares_in_time = False
+        """Whether any queue does."""
+        self.limited = False
+        """Whether users or projects have limits; lines are to be made anew when it changes."""
         self.root = QueueNode(self, Queue("", "cluster"))
         self._nodes: dict[str, QueueNode] = {}
         self._leaves: dict[str, QueueNode] = {}
@@ -214,7 +227,7 @@ class QueueTree:
         if known.children:
             beside = Queue(known.id, known.queue.name, known.id, ordering=known.queue.ordering)
             return self._add_leaf(beside, known)
-        known.line = Line(order_of(known.queue.ordering))
+        known.line = Line(order_of(known.queue.ordering), limited=self.limited)
         self._leaves[queue_id] = known
         return known
 
@@ -224,7 +237,7 @@ class QueueTree:
     def _add_leaf(self, queue: Queue, parent: QueueNode) -> QueueNode:
         leaf = QueueNode(self, queue)
         leaf.parent = parent
-        leaf.line = Line(order_of(queue.ordering))
+        leaf.line = Line(order_of(queue.ordering), limited=self.limited)
         parent.children.append(leaf)
         self._leaves[queue.id] = leaf
         return leaf
@@ -239,6 +252,8 @@ class QueueTree:
             if _is_in_cycle(node):
                 node.parent = self.root
             node.parent.children.append(node)
+        orders = {queue.ordering for queue in self._queues.values()}
+        self.shares_in_time = bool(orders & TIME_SHARING)
         names = {name for queue in self._queues.values() for name, _ in queue.guarantee}
         self._kept_names = frozenset(names)
         self._keep(self.root)
@@ -293,6 +308,8 @@ class QueueTree:
         """Who waits in it has changed."""
         for node in leaf.path:
             node.stale = True
+            if node.parent is not None:
+                node.parent.live[node.id] = node
 
     def forget_sums(self) -> None:
         """Nothing is held."""
@@ -395,16 +412,9 @@ class QueueTree:
         """What the nodes have that are open."""
         return self._open.get(name, 0)
 
-    def first(self) -> tuple[QueueNode, Alike] | None:
-        """Whose turn it is in the whole tree."""
-        if self.root.best() is None:
-            return None
-        node = self.root
-        best = self.root.best()
-        assert best is not None
-        while node.line is None:
-            node = next(child for child in node.children if child.best() is best)
-        return node, best[0]
+    def first(self) -> Turn | None:
+        """Whose turn it is in the whole tree, and in which queue."""
+        return self.root.best()
 
     def _all(self) -> Iterator[QueueNode]:
         pending = [self.root]

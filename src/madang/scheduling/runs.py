@@ -95,6 +95,8 @@ class Runs:
             del by_priority[request.priority][request.id]
             if not by_priority[request.priority]:
                 del by_priority[request.priority]
+            if not by_priority:
+                del self.preemptible[request.queue]
         owned = self._by_owner[request.owner]
         owned.remove(run)
         if not owned:

@@ -12,14 +12,15 @@ room without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from madang.scheduling import sums
-from madang.scheduling.backfill import Profile
+from madang.scheduling.backfill import Profile, series_of
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.line import Alike, Shape
-from madang.scheduling.model import Action, Group, Request, Start
+from madang.scheduling.model import Action, Group, Request, Reservation, Start
 from madang.scheduling.placement import Attempt, Cluster, place, undo
 from madang.scheduling.preemption import Preemption
 from madang.scheduling.queues import QueueNode
@@ -36,6 +37,9 @@ class Turns:
         self._ledger = ledger
         self._preemption = Preemption(ledger)
         self._no_room: set[Shape] = set()
+        self._stuck: set[tuple[Any, ...]] = set()
+        """For whom nobody can be stopped, in this round of turns."""
+        self._give_up = False
         self._possible: dict[Shape, bool] = {}
         self.heads: dict[tuple[str, str], str] = {}
         """By queue and kind: the request whose place is held."""
@@ -44,6 +48,7 @@ class Turns:
         self._profile: Profile | None = None
         self._pending: list[Request] = []
         """Heads whose places the profile does not hold yet."""
+        self._windows: tuple[Reservation, ...] = ()
 
     def forget(self, *, nodes: bool) -> None:
         """Something was given back, or (`nodes`) the nodes are others."""
@@ -52,31 +57,47 @@ class Turns:
             self._possible.clear()
 
     def take(self) -> list[Action]:
-        """Let everybody who is active have a turn."""
+        """Let everybody who is active have a turn, from the first on."""
         self.heads = {}
         self.again_at = None
         self._profile = None
         self._pending = []
+        self._windows = tuple(self._ledger.windows())
+        self._give_up = False
         self._preemption.again_at = None
+        actions = self._take_turns(self._try)
+        self._look_again_at(self._preemption.again_at)
+        return actions
+
+    def take_newcomers(self) -> list[Action] | None:
+        """The same when nothing was given back, some have come since, and heads hold places. None:
+        one of them may be able to start, or be a head: then all must have their turn."""
+        self._give_up = False
+        actions = self._take_turns(self._try_newcomer)
+        return None if self._give_up and not actions else actions
+
+    def _take_turns(
+        self, attempt: Callable[[QueueNode, Alike, Request], Sequence[Action]]
+    ) -> list[Action]:
         actions: list[Action] = []
         tree = self._ledger.tree
-        while (turn := tree.first()) is not None:
+        self._stuck.clear()
+        while not self._give_up and (turn := tree.first()) is not None:
             leaf, alike = turn
             request = self._ledger.requests[alike.first]
-            done = self._try(leaf, alike, request)
+            done = attempt(leaf, alike, request)
             if done:
                 actions += done
                 continue
             assert leaf.line is not None
             leaf.line.block(alike)
             tree.touch(leaf)
-        self._look_again_at(self._preemption.again_at)
         return actions
 
     @property
     def spare(self) -> Cluster:
         """What is free and held for nobody."""
-        if not self.heads or not self._ledger.policy.backfill:
+        if not self._windows and (not self.heads or not self._ledger.policy.backfill):
             return self._ledger.cluster
         return self._profile_with_holds().spare(None, yields=True)
 
@@ -89,16 +110,18 @@ class Turns:
     def _try(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
         """What comes of a request's turn; nothing when it has to wait."""
         ledger = self._ledger
-        if not self._ledger.may_have(leaf, request, alike.least):
-            return self._preemption.make_room(leaf, request, at_minimum(request.groups))
-        if alike.groups in self._no_room:
+        if request.reservation and not self._window_is_open(request.reservation):
+            return ()
+        if not ledger.may_have(leaf, request, alike.least):
+            return self._stop_others(leaf, alike, request, full=True)
+        if self._no_room and alike.groups in self._no_room:
             return self._make_room(leaf, alike, request)
         groups = self._within_bounds(leaf, request)
         attempt = place(groups, ledger.cluster, request.work)
         if not attempt.complete:
             self._no_room.add(alike.groups)
             return self._make_room(leaf, alike, request)
-        if self.heads:
+        if self.heads or self._windows:
             undo(attempt, groups, ledger.cluster)
             if self._passes_strictly(leaf):
                 return ()
@@ -112,11 +135,41 @@ class Turns:
         ledger.start(request, groups, attempt.placements)
         return (Start(request, attempt.placements),)
 
+    def _try_newcomer(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
+        ledger = self._ledger
+        if not ledger.may_have(leaf, request, alike.least):
+            return self._stop_others(leaf, alike, request, full=True)
+        head = self.heads.get((leaf.id, alike.kind))
+        assert leaf.line is not None
+        if (
+            alike.groups not in self._no_room
+            or head is None
+            or leaf.line.precedes(request, ledger.requests[head], leaf)
+        ):
+            self._give_up = True
+            return ()
+        return self._stop_others(leaf, alike, request, full=False)
+
     def _make_room(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
         """Where there is none: by stopping others, or by holding the place for later."""
-        actions = self._preemption.make_room(leaf, request, at_minimum(request.groups))
+        actions = self._stop_others(leaf, alike, request, full=False)
         if not actions:
             self._become_head(leaf, alike, request)
+            assert leaf.line is not None
+            leaf.line.block_like(alike)
+        return actions
+
+    def _stop_others(
+        self, leaf: QueueNode, alike: Alike, request: Request, *, full: bool
+    ) -> Sequence[Action]:
+        """`full`: it is queues or limits that have no room for it."""
+        who = (request.user, request.project) if full else ()
+        sort = (leaf.id, alike.groups, request.priority, request.preemptible, who)
+        if not self._preemption.possible or sort in self._stuck:
+            return ()
+        actions = self._preemption.make_room(leaf, request, at_minimum(request.groups))
+        if not actions:
+            self._stuck.add(sort)
         return actions
 
     def start_winners(self) -> Iterator[Start]:
@@ -198,13 +251,13 @@ class Turns:
         )
 
     def _beside_heads(self, groups: Shape, request: Request) -> Attempt:
-        """A place that delays no head, taken."""
+        """A place that delays no head and runs into no window, taken."""
         ledger = self._ledger
-        if not ledger.policy.backfill:
+        if not ledger.policy.backfill and not self._windows:
             return place(groups, ledger.cluster, request.work)
         profile = self._profile_with_holds()
         lasts = request.time_limit_s or None
-        spare = profile.spare(lasts, reservation=request.reservation)
+        spare = profile.spare(lasts, reservation=request.reservation, yields=request.preemptible)
         attempt = place(groups, spare, request.work)
         if attempt.complete:
             needs = {group.role: group.resources for group in groups}
@@ -217,10 +270,14 @@ class Turns:
         ledger = self._ledger
         if self._profile is None:
             self._profile = Profile(
-                ledger.cluster, ledger.all_releases(), ledger.now, ledger.windows()
+                ledger.cluster,
+                ledger.all_releases(),
+                ledger.now,
+                self._windows,
+                ledger.releases_in_windows(),
             )
             self._look_again_at(ledger.next_boundary())
-        for head in self._pending:
+        for head in self._pending if ledger.policy.backfill else ():
             lasts = head.time_limit_s or None
             found = self._profile.earliest(head.groups, lasts, reservation=head.reservation)
             if found is not None:
@@ -228,6 +285,14 @@ class Turns:
                 self._profile.hold(head.id, time, placements, head.groups, lasts)
         self._pending.clear()
         return self._profile
+
+    def _window_is_open(self, series: str) -> bool:
+        """Whether what was submitted for a reservation may start; if not, when to look again."""
+        own = [window for window in self._windows if series_of(window.id) == series]
+        if any(window.start <= self._ledger.now for window in own):
+            return True
+        self._look_again_at(min((window.start for window in own), default=None))
+        return False
 
     def _could_ever(self, groups: Shape) -> bool:
         """Whether it would start if nothing ran on the nodes that are open."""
