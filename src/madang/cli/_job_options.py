@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from madang.client._convert import from_json
 from madang.core.errors import InvalidInput
-from madang.schemas.jobs import JobMount
+from madang.schemas.jobs import JobMount, JobRole
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
+_ROLE = 'Write {"name": "server", "command": ["python", "serve.py"], "resources": {"cpu": 4}}.'
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -59,6 +62,18 @@ def parse_pairs(texts: Iterable[str], option: str) -> dict[str, str]:
             )
         pairs[name] = value
     return pairs
+
+
+def parse_role(text: str) -> JobRole:
+    """`{"name": "server", "command": ["python", "ps.py"]}`, or `@FILE` with that in it."""
+    try:
+        value = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+        role = from_json(JobRole, value)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"{text!r} can't be read: {error}", field="role", hint=_ROLE) from None
+    if not role.name or not role.command:
+        raise InvalidInput(f"{text!r} lacks a name or a command", field="role", hint=_ROLE)
+    return role
 
 
 def parse_counts(texts: Iterable[str]) -> dict[str, int]:

@@ -56,6 +56,10 @@ def run_job(
     ] = None,
     together: Annotated[str, typer.Option(help="All processes on one: node or rack.")] = "",
     apart: Annotated[str, typer.Option(help="Each process on its own: node or rack.")] = "",
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="Further processes that start with it: JSON with name and command."),
+    ] = None,
     retries: Annotated[int, typer.Option(help="Try again so often when it was killed.")] = 0,
     retry_exit_codes: Annotated[
         str, typer.Option(help="Exit codes worth a retry: 128-255, or 1-255, or 75,128-255.")
@@ -112,6 +116,7 @@ def run_job(
         "node_labels": options.parse_pairs(node_label or (), "node-label"),
         "together": together,
         "apart": apart,
+        "roles": [options.parse_role(text) for text in role or ()],
         "environment": environment,
         "mounts": [options.parse_mount(text) for text in mount or ()],
         "datasets": dataset or [],

@@ -39,7 +39,9 @@ def refuse(groups: Sequence[Group], cluster: Cluster) -> Refusal | None:
         return None
     for group in groups:
         if group.replicas_min > (largest := _largest(group, cluster)):
-            return _explain(group, largest, cluster)
+            refusal = _explain(group, largest, cluster)
+            of = f"{group.role}: " if len(groups) > 1 else ""
+            return replace(refusal, message=f"{of}{refusal.message}")
     if len(groups) > 1:
         least = [replace(group, replicas_max=group.replicas_min) for group in groups]
         if not place(least, cluster.copy()).complete:

@@ -40,6 +40,24 @@ class JobMount:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRole:
+    """Further processes of a job, with a command and resources of their own, that start together
+    with all others or not at all."""
+
+    __pydantic_config__ = FORBID_EXTRA
+
+    name: Annotated[str, MaxLen(63)]
+    command: Annotated[list[str], MinLen(1), MaxLen(10_000)]
+    resources: ResourceRequest = field(default_factory=dict)
+    replicas: Annotated[int, Ge(1), Le(10_000)] = 1
+    replicas_max: Annotated[int, Ge(1), Le(10_000)] | None = None
+    pool: Annotated[str, MaxLen(63)] = ""
+    node_labels: Annotated[dict[str, str], MaxLen(100)] = field(default_factory=dict)
+    together: Breadth = ""
+    apart: Breadth = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobCreate:
     """What to run.
 
@@ -54,6 +72,9 @@ class JobCreate:
     and started again later; jobs are unless told otherwise. `resizable`: replicas come and go
     between `replicas` and `replicas_max` while it runs. `reservation`: name or id.
     `wait_for_nodes`: take it even if no node could ever hold it.
+
+    `command` to `apart` are of its role `worker`; `roles` are further ones, which have the ranks
+    behind it.
     """
 
     __pydantic_config__ = FORBID_EXTRA
@@ -71,6 +92,7 @@ class JobCreate:
     node_labels: Annotated[dict[str, str], MaxLen(100)] = field(default_factory=dict)
     together: Breadth = ""
     apart: Breadth = ""
+    roles: Annotated[list[JobRole], MaxLen(20)] = field(default_factory=list)
     environment: str = ""
     mounts: Annotated[list[JobMount], MaxLen(100)] = field(default_factory=list)
     datasets: Annotated[list[str], MaxLen(100)] = field(default_factory=list)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from madang.core.errors import InvalidInput
 from madang.core.resources import Resources
-from madang.schemas.jobs import JobCreate, JobMount
+from madang.schemas.jobs import JobCreate, JobMount, JobRole
 from madang.server.portal.job_request import JobForm
 
 
@@ -101,6 +101,7 @@ def test_what_the_form_has_no_field_for_is_kept_from_the_job_that_is_changed() -
         retry_exit_codes=[(1, 255)], replicas=2, replicas_max=8, resizable=True, pool="train",
         node_labels={"disk": "nvme"}, together="rack", apart="node", expected_s=60.0,
         preemptible=False, reservation="nightly", wait_for_nodes=True,
+        roles=[JobRole("server", ["python", "a b.py"], {"cpu": 4}, replicas=2, pool="serve")],
     )  # fmt: skip
     form = JobForm.of(base)
     form.command = "false"

@@ -9,7 +9,7 @@ import pytest
 
 from madang.core.errors import InvalidInput
 from madang.core.states import WorkloadKind
-from madang.schemas.jobs import JobCreate
+from madang.schemas.jobs import JobCreate, JobRole
 from madang.server.workloads.jobs import to_request, to_spec
 from madang.server.workloads.spec import WorkloadSpec, check_spec
 
@@ -32,6 +32,7 @@ FULL = JobCreate(
     preemptible=False,
     reservation="nightly",
     wait_for_nodes=True,
+    roles=[JobRole("server", ["python", "serve.py"], {"cpu": 4}, replicas=2, pool="serve")],
 )
 
 
@@ -44,6 +45,7 @@ def test_what_is_asked_for_is_kept_and_can_be_asked_for_again() -> None:
     assert WorkloadSpec.from_json(spec.to_json()) == check_spec(spec)
     again = to_request(spec, "vision")
     assert again.priority == 100
+    assert [role.name for role in spec.roles] == ["worker", "server"]
     assert to_spec(again, "proj-1", "user-1") == spec
     assert (again.pool, again.together, again.apart) == ("train", "rack", "node")
     assert again.node_labels == FULL.node_labels
@@ -79,6 +81,8 @@ def test_priorities_have_names(asked: int | str, number: int) -> None:
 @pytest.mark.parametrize(
     ("options", "field", "words"),
     [
+        ({"roles": [JobRole("worker", ["true"])]}, "roles", "same name"),
+        ({"roles": [JobRole("a", ["true"], replicas=3, replicas_max=2)]}, "replicas_max", "3..2"),
         ({"priority": "huge"}, "priority", "low, normal, high, urgent"),
         ({"priority": 1001}, "priority", "out of range"),
         ({"replicas": 4, "replicas_max": 2}, "replicas_max", "4..2"),

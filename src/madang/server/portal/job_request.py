@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from madang.core.errors import InvalidInput
@@ -173,6 +174,8 @@ def _more_options(base: JobCreate) -> list[str]:
             words += [f"--{option}", value]
     for key, value in base.node_labels.items():
         words += ["--node-label", f"{key}={value}"]
+    for role in base.roles:
+        words += ["--role", json.dumps(asdict(role))]
     if base.resizable:
         words.append("--resizable")
     if base.preemptible is not None:

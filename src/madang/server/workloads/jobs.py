@@ -17,7 +17,7 @@ from madang.core.priorities import parse_priority
 from madang.core.resources import Resources
 from madang.core.states import WorkloadKind, WorkloadState
 from madang.scheduling.model import Where
-from madang.schemas.jobs import Breadth, JobCreate, JobMount
+from madang.schemas.jobs import Breadth, JobCreate, JobMount, JobRole
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.identity.projects import resolve_project
@@ -34,6 +34,9 @@ from madang.server.workloads.spec import (
 )
 from madang.server.workloads.submissions import find_submitted, remember_submitted
 from madang.server.workloads.tables import QueueRow, TaskRow, WorkloadRow
+
+WORKER = "worker"
+"""The role that a job has without naming any."""
 
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _INTERPRETERS = re.compile(r"(python[0-9.]*|bash|sh|torchrun|accelerate|env|uv|run|launch|-.*)")
@@ -192,32 +195,15 @@ async def names_of(
 
 def to_spec(request: JobCreate, project_id: str, user_id: str) -> WorkloadSpec:
     """Raises InvalidInput."""
-    most = request.replicas if request.replicas_max is None else request.replicas_max
-    if not request.replicas <= most <= MAX_REPLICAS:
-        raise InvalidInput(
-            f"replicas can't be {request.replicas}..{most}",
-            field="replicas_max",
-            hint="Write N, or MIN..MAX with MIN not above MAX.",
-        )
-    command = tuple(request.command)
-    worker = RoleSpec(
-        replicas_min=request.replicas,
-        replicas_max=most,
-        resources=Resources.parse(request.resources),
-        command=command,
-        where=Where(
-            pool=request.pool,
-            labels=tuple(sorted(request.node_labels.items())),
-            together=request.together,
-            apart=request.apart,
-        ),
-    )
     return WorkloadSpec(
         kind=WorkloadKind.JOB,
-        name=request.name or name_from(command),
+        name=request.name or name_from(request.command),
         project_id=project_id,
         user_id=user_id,
-        roles=(worker,),
+        roles=(
+            _role_spec(WORKER, request),
+            *(_role_spec(role.name, role) for role in request.roles),
+        ),
         environment=request.environment,
         mounts=tuple(
             MountSpec(folder=mount.folder, target=mount.target, read_only=mount.read_only)
@@ -246,23 +232,61 @@ def to_spec(request: JobCreate, project_id: str, user_id: str) -> WorkloadSpec:
     )
 
 
-def to_request(spec: WorkloadSpec, project: str) -> JobCreate:
-    """What to ask for to get the same again."""
-    role = spec.roles[0]
-    return JobCreate(
+def _role_spec(name: str, request: JobCreate | JobRole) -> RoleSpec:
+    most = request.replicas if request.replicas_max is None else request.replicas_max
+    if not request.replicas <= most <= MAX_REPLICAS:
+        raise InvalidInput(
+            f"replicas can't be {request.replicas}..{most}",
+            field="replicas_max",
+            hint="Write N, or MIN..MAX with MIN not above MAX.",
+        )
+    return RoleSpec(
+        name=name,
+        replicas_min=request.replicas,
+        replicas_max=most,
+        resources=Resources.parse(request.resources),
+        command=tuple(request.command),
+        where=Where(
+            pool=request.pool,
+            labels=tuple(sorted(request.node_labels.items())),
+            together=request.together,
+            apart=request.apart,
+        ),
+    )
+
+
+def _role_request(role: RoleSpec) -> JobRole:
+    return JobRole(
+        name=role.name,
         command=list(role.command),
-        name=spec.name,
-        project=project,
-        queue=spec.queue,
-        priority=spec.priority,
         resources=dict(role.resources.to_request()),
         replicas=role.replicas_min,
         replicas_max=role.replicas_max if role.replicas_max != role.replicas_min else None,
-        resizable=spec.resizable,
         pool=role.where.pool,
         node_labels=dict(role.where.labels),
         together=cast(Breadth, role.where.together),
         apart=cast(Breadth, role.where.apart),
+    )
+
+
+def to_request(spec: WorkloadSpec, project: str) -> JobCreate:
+    """What to ask for to get the same again."""
+    role = _role_request(spec.roles[0])
+    return JobCreate(
+        command=role.command,
+        name=spec.name,
+        project=project,
+        queue=spec.queue,
+        priority=spec.priority,
+        resources=role.resources,
+        replicas=role.replicas,
+        replicas_max=role.replicas_max,
+        resizable=spec.resizable,
+        pool=role.pool,
+        node_labels=role.node_labels,
+        together=role.together,
+        apart=role.apart,
+        roles=[_role_request(other) for other in spec.roles[1:]],
         environment=spec.environment,
         mounts=[JobMount(mount.folder, mount.target, mount.read_only) for mount in spec.mounts],
         datasets=list(spec.datasets),
