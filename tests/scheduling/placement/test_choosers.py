@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 
 import pytest
@@ -107,3 +108,9 @@ def test_no_policy_refuses_what_fits_or_takes_what_does_not(policy: str) -> None
         assert free.device_milli.min() >= 0
         assert free.device_memory_bytes.min() >= 0
     assert refused
+
+
+def test_without_a_solver_fragmentation_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_fragments = choices("fgd", 1)
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    assert choices("default", 1) == by_fragments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -23,9 +24,11 @@ point of allocation where many requests name models, 400 only time."""
 
 
 def load_solver() -> None:
-    """SciPy takes half a second to import: call this before a clock starts."""
-    import scipy.optimize  # type: ignore[import-untyped]
-    import scipy.sparse  # type: ignore[import-untyped]  # noqa: F401
+    """SciPy takes half a second to import: call this before a clock starts. Without it (a part of
+    madang[server]) there are no prices, and fragmentation decides."""
+    with suppress(ImportError):
+        import scipy.optimize  # type: ignore[import-untyped]
+        import scipy.sparse  # type: ignore[import-untyped]  # noqa: F401
 
 
 class _Program:
@@ -56,9 +59,12 @@ class _Program:
         self._values.append(np.broadcast_to(np.asarray(values, np.float64), rows.shape))
 
     def solve(self, upper: Reals) -> Reals | None:
-        """Shadow prices of the rows."""
-        from scipy.optimize import linprog
-        from scipy.sparse import csr_array
+        """Shadow prices of the rows; None when there is no solver, or it found no solution."""
+        try:
+            from scipy.optimize import linprog
+            from scipy.sparse import csr_array
+        except ImportError:
+            return None
 
         where = (np.concatenate(self._rows), np.concatenate(self._columns))
         matrix = csr_array(
