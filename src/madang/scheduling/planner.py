@@ -178,9 +178,10 @@ class Planner:
                 turns.forget(nodes=False)
             done = turns.take_newcomers() if newcomers_only else None
             if done is None:
-                if ledger.loosened or turns.heads:
+                everybody = bool(ledger.loosened or turns.heads)
+                if everybody:
                     _give_turns(ledger.tree)
-                done = turns.take()
+                done = turns.take(everybody=everybody)
             again = bool(done) and bool(turns.heads or ledger.runs.preemptible)
             ledger.changed = ledger.loosened = again
             actions += done

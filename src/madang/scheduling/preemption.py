@@ -32,6 +32,7 @@ from madang.scheduling.model import Amounts, Kept, Placement, Preempt, Request, 
 from madang.scheduling.ordering import order_of
 from madang.scheduling.placement import place, undo
 from madang.scheduling.queues import QueueNode
+from madang.scheduling.reclaim import Claim, may_reclaim
 from madang.scheduling.room import Room
 from madang.scheduling.runs import Run, number_of
 
@@ -142,13 +143,13 @@ class Preemption:
         ]
         if not ledger.policy.preemption:
             return units
-        least = sums.of_groups(ledger.meter, request.groups)
+        claim = Claim(leaf, sums.of_groups(ledger.meter, request.groups))
         for queue_id, by_priority in ledger.runs.preemptible.items():
             other = ledger.tree.leaf(queue_id)
             own = other is leaf
             if own and not order_of(leaf.queue.ordering).preempts:
                 continue
-            if not own and not may_reclaim(leaf, other, least, ()):
+            if not self._is_any_ripe(queue_id, other) or not (own or claim.reaches(other)):
                 continue
             for priority, runs in by_priority.items():
                 if own and priority >= request.priority:
@@ -158,18 +159,28 @@ class Preemption:
 
     def _stops(self, runs: Iterable[Run], leaf: QueueNode, own: bool) -> Iterator[Unit]:
         now = self._ledger.now
-        rests = max(LEAST_RUNTIME_S, *(node.queue.min_runtime_s for node in leaf.path))
+        rests = _rest_s(leaf)
         for run in runs:
             if run.leaving or not run.keys:
                 continue
             if run.since + rests > now:
-                ripe = run.since + rests
-                self.again_at = ripe if self.again_at is None else min(self.again_at, ripe)
+                self._look_again_at(run.since + rests)
                 continue
             total: dict[str, int] = {}
             for amounts in run.keys.values():
                 sums.add(total, amounts)
             yield Unit(run, tuple(run.keys), False, own, run.lost_s(now), sums.amounts_of(total))
+
+    def _is_any_ripe(self, queue_id: str, leaf: QueueNode) -> bool:
+        """Whether anything preemptible of this queue has run long enough."""
+        oldest = self._ledger.runs.oldest(queue_id)
+        ripe = oldest + _rest_s(leaf)
+        if ripe > self._ledger.now:
+            self._look_again_at(ripe)
+        return ripe <= self._ledger.now
+
+    def _look_again_at(self, time: float) -> None:
+        self.again_at = time if self.again_at is None else min(self.again_at, time)
 
     def _is_enough(self, groups: Shape, units: Sequence[Unit]) -> bool:
         """Whether it would fit if the cluster were one node, and all of them gone."""
@@ -393,46 +404,8 @@ class _Search:
         return lawful
 
 
-def may_reclaim(leaf: QueueNode, other: QueueNode, asked: Amounts, given: Amounts) -> bool:
-    """Whether a request of `leaf` may take from `other`, which then holds `given` less; with
-    nothing given, whether it might take anything at all."""
-    own_side, other_side = where_paths_part(leaf, other)
-    if own_side is None or other_side is None:
-        return False
-    node: QueueNode | None = other
-    while node is not None and node is not other_side.parent:
-        if not node.queue.reclaimable:
-            return False
-        node = node.parent
-    guarantee = other_side.guarantee
-    contested = scarcest(asked) & {name for name, _ in given or asked}
-    if not any(other_side.planned.get(name, 0) > guarantee.get(name, 0) for name in contested):
-        return False
-    if own_side.guarantees(asked):
-        return True
-    tree = leaf.tree
-    own = tree.share_with(own_side, asked, 1) / own_side.queue.weight
-    after = tree.share_with(other_side, given, -1) / other_side.queue.weight
-    before = other_side.share / other_side.queue.weight
-    return own <= after and own < before
-
-
-def where_paths_part(
-    leaf: QueueNode, other: QueueNode
-) -> tuple[QueueNode | None, QueueNode | None]:
-    """The highest queues above both that differ."""
-    own_path = list(leaf.path)[::-1]
-    other_path = list(other.path)[::-1]
-    for own, theirs in zip(own_path, other_path, strict=False):
-        if own is not theirs:
-            return own, theirs
-    return None, None
-
-
-def scarcest(asked: Amounts) -> set[str]:
-    """What a request competes for: accelerators, if it asks for any."""
-    names = {name for name, _ in asked if "/" not in name}
-    return names - {"cpu", "memory"} or names
+def _rest_s(leaf: QueueNode) -> float:
+    return max(LEAST_RUNTIME_S, *(node.queue.min_runtime_s for node in leaf.path))
 
 
 def extra_keys(run: Run) -> Iterator[str]:

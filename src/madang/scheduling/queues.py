@@ -179,6 +179,8 @@ class QueueTree:
         self.capacity: dict[str, int] = {}
         self._open: dict[str, int] = {}
         self._kept_names: frozenset[str] = frozenset()
+        self.partings: dict[tuple[str, str], tuple[QueueNode | None, QueueNode | None, bool]] = {}
+        """Where the paths of two leaves part (`reclaim.parting`)."""
         self.shares_in_time = False
         """Whether any queue does."""
         self.limited = False
@@ -246,6 +248,7 @@ class QueueTree:
         """Grow the tree anew: empty lines, and nothing held."""
         self.root = QueueNode(self, Queue("", "cluster"))
         self._leaves = {}
+        self.partings.clear()
         self._nodes = {queue.id: QueueNode(self, queue) for queue in self._queues.values()}
         for node in sorted(self._nodes.values(), key=lambda node: node.id):
             node.parent = self._nodes.get(node.queue.parent, self.root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Container, Iterator
 
 from madang.scheduling.model import Amounts, Running
@@ -61,6 +62,8 @@ class Runs:
         self._leaving: set[str] = set()
         self.preemptible: dict[str, dict[int, dict[str, Run]]] = {}
         """By queue, priority and id."""
+        self._since: dict[str, list[tuple[float, str]]] = {}
+        """By queue: since when preemptible ones run, the oldest first; with some that are gone."""
         self.resizable: dict[str, Run] = {}
 
     def __iter__(self) -> Iterator[Run]:
@@ -82,6 +85,8 @@ class Runs:
         if request.preemptible:
             by_priority = self.preemptible.setdefault(request.queue, {})
             by_priority.setdefault(request.priority, {})[request.id] = run
+            since = self._since.setdefault(request.queue, [])
+            heapq.heappush(since, (running.since, request.id))
         if request.resizable:
             self.resizable[request.id] = run
         return run
@@ -101,6 +106,17 @@ class Runs:
         owned.remove(run)
         if not owned:
             del self._by_owner[request.owner]
+
+    def oldest(self, queue_id: str) -> float:
+        """Since when the oldest preemptible one of this queue runs."""
+        since = self._since.get(queue_id, [])
+        while since:
+            time, request_id = since[0]
+            run = self._runs.get(request_id)
+            if run is not None and run.since == time and run.request.queue == queue_id:
+                return time
+            heapq.heappop(since)
+        return float("inf")
 
     def of(self, key: str) -> Run | None:
         """Whose a key is."""

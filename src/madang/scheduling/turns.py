@@ -56,10 +56,12 @@ class Turns:
         if nodes:
             self._possible.clear()
 
-    def take(self) -> list[Action]:
-        """Let everybody who is active have a turn, from the first on."""
+    def take(self, *, everybody: bool) -> list[Action]:
+        """Let all who are active have a turn, from the first on. everybody: that is all who
+        wait."""
         self.heads = {}
-        self.again_at = None
+        if everybody:
+            self.again_at = None
         self._profile = None
         self._pending = []
         self._windows = tuple(self._ledger.windows())
@@ -73,7 +75,9 @@ class Turns:
         """The same when nothing was given back, some have come since, and heads hold places. None:
         one of them may be able to start, or be a head: then all must have their turn."""
         self._give_up = False
+        self._preemption.again_at = None
         actions = self._take_turns(self._try_newcomer)
+        self._look_again_at(self._preemption.again_at)
         return None if self._give_up and not actions else actions
 
     def _take_turns(

@@ -1,0 +1,78 @@
+"""Taking back: which queues a request may have something taken from.
+
+Where the paths of two queues part, `own` is the queue on one's side, and `other` that on theirs.
+Why nobody takes back what was just taken from it is said in `preemption`.
+"""
+
+from __future__ import annotations
+
+from madang.scheduling.model import Amounts
+from madang.scheduling.queues import QueueNode
+
+
+class Claim:
+    """What a request of a queue may claim, as sums are now; asked of many queues at once."""
+
+    def __init__(self, leaf: QueueNode, asked: Amounts) -> None:
+        self._leaf = leaf
+        self._asked = asked
+        self._scarcest = scarcest(asked)
+        self._own: dict[str, tuple[bool, float]] = {}
+
+    def reaches(self, other: QueueNode, given: Amounts = ()) -> bool:
+        """Whether it may take from this queue, which then holds `given` less; with nothing given,
+        whether it might take anything at all."""
+        own_side, other_side, reclaimable = parting(self._leaf, other)
+        if own_side is None or other_side is None or not reclaimable:
+            return False
+        planned, guarantee = other_side.planned, other_side.guarantee
+        held = {name for name, _ in given} if given else self._scarcest
+        if not any(
+            planned.get(name, 0) > guarantee.get(name, 0) for name in self._scarcest & held
+        ):
+            return False
+        if own_side.id not in self._own:
+            share = self._leaf.tree.share_with(own_side, self._asked, 1)
+            weighted = share / own_side.queue.weight
+            self._own[own_side.id] = (own_side.guarantees(self._asked), weighted)
+        guaranteed, own = self._own[own_side.id]
+        if guaranteed:
+            return True
+        weight = other_side.queue.weight
+        if own >= other_side.share / weight:
+            return False
+        return not given or own <= other_side.tree.share_with(other_side, given, -1) / weight
+
+
+def may_reclaim(leaf: QueueNode, other: QueueNode, asked: Amounts, given: Amounts) -> bool:
+    """The same of one queue."""
+    return Claim(leaf, asked).reaches(other, given)
+
+
+Parting = tuple[QueueNode | None, QueueNode | None, bool]
+
+
+def parting(leaf: QueueNode, other: QueueNode) -> Parting:
+    """The highest queues above both that differ, and whether all that `other` holds below there
+    may be taken back."""
+    known: dict[tuple[str, str], Parting] = leaf.tree.partings
+    found = known.get((leaf.id, other.id))
+    if found is None:
+        found = known[leaf.id, other.id] = _parting(leaf, other)
+    return found
+
+
+def _parting(leaf: QueueNode, other: QueueNode) -> Parting:
+    own_path = list(leaf.path)[::-1]
+    other_path = list(other.path)[::-1]
+    for depth, (own, theirs) in enumerate(zip(own_path, other_path, strict=False)):
+        if own is not theirs:
+            reclaimable = all(node.queue.reclaimable for node in other_path[depth:])
+            return own, theirs, reclaimable
+    return None, None, False
+
+
+def scarcest(asked: Amounts) -> set[str]:
+    """What a request competes for: accelerators, if it asks for any."""
+    names = {name for name, _ in asked if "/" not in name}
+    return names - {"cpu", "memory"} or names
