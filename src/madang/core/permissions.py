@@ -71,7 +71,7 @@ class Permission(StrEnum):
         "create and change queues below a project's own",
     )
     RESERVATIONS_READ = "reservations:read", Role.VIEWER, "see reservations"
-    RESERVATIONS_WRITE = "reservations:write", Role.MAINTAINER, "reserve resources, and cancel it"
+    RESERVATIONS_WRITE = "reservations:write", Role.MAINTAINER, "reserve resources"
     SCHEDULING_READ = "scheduling:read", Level.ANYONE, "see the cluster, its limits and policy"
     SCHEDULING_WRITE = "scheduling:write", Level.ADMIN, "set shares, limits and the policy"
     NODES_READ = "nodes:read", Level.ANYONE, "see nodes, devices and their use"

@@ -1,0 +1,95 @@
+"""`madang queue|limit|reservation …` and `madang job why|move|priority` on the real API."""
+
+from __future__ import annotations
+
+import json
+
+from madang.core.errors import Conflict, InvalidInput
+from madang.core.states import WorkloadState
+from tests.cli.test_jobs import Terminal, terminal_of
+from tests.conftest import People
+
+
+async def well(terminal: Terminal, *words: str, user: str = "admin") -> str:
+    result = await terminal.type(*words, user=user)
+    assert result.exit_code == 0, (words, result.output, result.exception)
+    return result.output
+
+
+async def test_a_tree_of_queues(sqlite_people: People) -> None:
+    async with terminal_of(sqlite_people) as terminal:
+        await terminal.platform.agents["a"].step()
+        await well(terminal, "queue", "create", "research", "--platform", "--guarantee", "gpu=2")
+        await well(
+            terminal, "queue", "create", "train", "--parent", "research", "--weight", "2",
+            "--limit", "gpu=2,memory=32GiB", "--min-runtime", "30m", "--ordering", "fair",
+        )  # fmt: skip
+        shown = await well(terminal, "queue", "list")
+        assert "  train" in shown
+        assert "gpu=2 memory=32GiB" in shown
+        changed = await well(terminal, "queue", "update", "train", "--limit", "none", "--closed")
+        assert "memory=32GiB" not in changed
+        assert "1800 s" in changed
+        refused = await terminal.type(
+            "queue", "update", "train", "--guarantee", "gpu=3", user="admin"
+        )
+        assert isinstance(refused.exception, InvalidInput)
+        refused = await terminal.type(
+            "queue", "update", "train", "--guarantee", "much", user="admin"
+        )
+        assert isinstance(refused.exception, InvalidInput)
+        assert "research/train has weight 2" in await well(terminal, "queue", "explain", "train")
+        explained = json.loads(await well(terminal, "queue", "explain", "train", "--json"))
+        assert explained["queue"]["open"] is False
+        assert "train is deleted" in await well(terminal, "queue", "delete", "train")
+
+
+async def test_what_waits_can_be_asked_moved_and_hurried(sqlite_people: People) -> None:
+    async with terminal_of(sqlite_people) as terminal:
+        await well(terminal, "queue", "create", "night")
+        running = await terminal.job("--gpu", "2", "--name", "first", "wait")
+        await terminal.platform.until_state(running["id"], WorkloadState.RUNNING)
+        waiting = await terminal.job("--gpu", "1", "--name", "second", "wait")
+        await terminal.platform.until(waiting["id"], lambda row: row.reason is not None)
+        why = await well(terminal, "job", "why", "second")
+        assert "1 of 1 that wait" in why
+        assert "FIT NOW" in why
+        assert "is in queue night" in await well(terminal, "job", "move", "second", "night")
+        assert "has priority 100" in await well(terminal, "job", "priority", "second", "high")
+        assert "has priority -5" in await well(terminal, "job", "priority", "second", "-5")
+        assert "STARTS" in await well(terminal, "job", "list")
+
+
+async def test_limits_and_nodes(sqlite_people: People) -> None:
+    async with terminal_of(sqlite_people) as terminal:
+        await terminal.platform.agents["a"].step()
+        await well(terminal, "limit", "set", "user:member", "--running", "3", "--amount", "gpu=4")
+        assert "gpu=4" in await well(terminal, "limit", "list", user="member")
+        assert "has no limit" in await well(terminal, "limit", "set", "user:member")
+        shown = await well(
+            terminal, "node", "label", "a", "rack=r1", "--pool", "train", "--counted", "matlab=2"
+        )
+        assert "rack=r1" in shown
+        assert "matlab=2" in shown
+        assert "r1" not in await well(terminal, "node", "label", "a", "rack=")
+        assert "train" in await well(terminal, "node", "list")
+
+
+async def test_reservations(sqlite_people: People) -> None:
+    async with terminal_of(sqlite_people) as terminal:
+        await terminal.platform.agents["a"].step()
+        words = ["--start", "2027-03-01T09:00", "--for", "2h", "--gpu", "2"]
+        again = ["--repeat", "weekly", "--until", "2027-03-20", "--timezone", "Asia/Seoul"]
+        await well(terminal, "reservation", "create", "demo", *words, *again)
+        assert "weekly" in await well(terminal, "reservation", "list")
+        assert "2027-03-15" in await well(terminal, "reservation", "show", "demo")
+        refused = await terminal.type("reservation", "create", "other", *words, user="admin")
+        assert isinstance(refused.exception, Conflict)
+        assert "It fits from" in str(refused.exception)
+        assert len(refused.exception.details["nearest"]) == 2
+        refused = await terminal.type(
+            "reservation", "create", "x", "--start", "noon", user="admin"
+        )
+        assert isinstance(refused.exception, InvalidInput)
+        await well(terminal, "reservation", "cancel", "demo")
+        await well(terminal, "reservation", "create", "other", *words)
