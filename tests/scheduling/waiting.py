@@ -9,13 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from madang.core.resources import Resources
+from madang.scheduling.lacking import new_nodes
 from madang.scheduling.model import (
+    Asked,
     Device,
     Group,
     Limit,
     Node,
     Policy,
     Queue,
+    Released,
     Request,
     Reservation,
     Snapshot,
@@ -57,7 +60,7 @@ def random_snapshot(chance: random.Random) -> Snapshot:
     requests = [_request(chance, number, leaves) for number in range(count)]
     windows = [_window(chance, number) for number in range(chance.choice([0, 0, 1, 2]))]
     if windows:
-        requests[-1] = replace(requests[-1], reservation=windows[0].id)
+        requests[-1] = replace(requests[-1], groups=windows[0].groups, reservation=windows[0].id)
     return Snapshot(
         nodes=tuple(nodes),
         queues=tuple(queues),
@@ -174,8 +177,6 @@ def with_waiting(chance: random.Random) -> Planner:
     planner = Planner()
     planner.load(replace(snapshot, requests=snapshot.requests[:half]))
     planner.plan(NOW - 1_000)
-    from madang.scheduling.model import Asked
-
     planner.apply(Asked(request) for request in snapshot.requests[half:])
     planner.plan(NOW)
     return planner
@@ -194,6 +195,15 @@ def starts_after(
     after = Planner()
     after.load(hand.snapshot)
     actions = after.plan(hand.now)
+    released = [
+        Released(key)
+        for kept in after.snapshot().kept
+        if kept.request_id == request_id
+        for key in kept.until
+    ]
+    if released:  # others are stopped for it: they are gone in a moment
+        after.apply(released)
+        actions = after.plan(hand.now)
     return any(isinstance(one, Start) and one.request.id == request_id for one in actions)
 
 
@@ -247,35 +257,9 @@ class Hand:
         self.snapshot = replace(self.snapshot, nodes=tuple(nodes))
 
     def do_add_nodes(self, step: Mapping[str, Any]) -> None:
-        first = len(self.snapshot.nodes)
-        nodes = []
-        for number in range(step["count"]):
-            labels = {name: value for name, value in step["labels"]}
-            if step["racks"] != "any" and "rack" not in labels:
-                labels["rack"] = "new" if step["racks"] == "one" else f"new-{number}"
-            devices = tuple(
-                Device(
-                    step["kind"],
-                    index,
-                    step["model"],
-                    max(step["device_memory_bytes"], GIB),
-                    step["profile"],
-                )
-                for index in range(step["devices"])
-            )
-            nodes.append(
-                Node(
-                    f"new-{first + number}",
-                    f"new-{first + number}",
-                    step["cpu_milli"],
-                    step["memory_bytes"],
-                    devices,
-                    pool=step["pool"],
-                    labels=tuple(sorted(labels.items())),
-                    counted=tuple((name, count) for name, count in step["counted"]),
-                )
-            )
-        self.snapshot = replace(self.snapshot, nodes=(*self.snapshot.nodes, *nodes))
+        count = len(self.snapshot.nodes)
+        new = (replace(node, id=f"{node.id}/{count}") for node in new_nodes(dict(step)))
+        self.snapshot = replace(self.snapshot, nodes=(*self.snapshot.nodes, *new))
 
     def do_open_queue(self, step: Mapping[str, Any]) -> None:
         self._change_queue(step["queue"], open=True)

@@ -30,7 +30,7 @@ from madang.scheduling.timeline import (
     take,
 )
 
-__all__ = ["FOREVER", "Profile", "Release", "Releases", "releases_of"]
+__all__ = ["FOREVER", "Profile", "Release", "Releases", "releases_of", "series_of"]
 
 Found = tuple[float, tuple[Placement, ...]]
 

@@ -5,7 +5,7 @@ Answers come as a `Case`: a reason's code and facts, and the steps that would do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from madang.core.reasons import ReasonCode
 from madang.core.resources import MILLI, Resources, format_bytes, format_milli
 from madang.scheduling.backfill import at_minimum
-from madang.scheduling.model import Allocation, Group, Node
+from madang.scheduling.model import Device, Group, Node
 from madang.scheduling.placement import Cluster, model_matches, place
 
 _NAMES_SHOWN = 5
@@ -38,18 +38,11 @@ class Case:
 class Lacking:
     """The answers for one set of nodes."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        nodes: Sequence[Node],
-        held_on: Callable[[str], Iterable[Allocation]],
-    ) -> None:
+    def __init__(self, cluster: Cluster, nodes: Sequence[Node]) -> None:
         self._cluster = cluster
         self._nodes = nodes
-        self._held_on = held_on
         self._empty: Cluster | None = None
         self._opened: Cluster | None = None
-        self._opened_now: Cluster | None = None
 
     @property
     def empty(self) -> Cluster:
@@ -67,16 +60,6 @@ class Lacking:
                 if not node.open:
                     self._opened.set_node(replace(node, open=True))
         return self._opened
-
-    @property
-    def opened_now(self) -> Cluster:
-        """The cluster as it is, with all nodes open."""
-        if self._opened_now is None:
-            self._opened_now = self._cluster.copy()
-            for node in self._nodes:
-                if not node.open:
-                    self._opened_now.set_node(replace(node, open=True), self._held_on(node.id))
-        return self._opened_now
 
     # -- ever ---------------------------------------------------------------------------------
 
@@ -225,7 +208,7 @@ def roomiest(cluster: Cluster, need: Resources, among: set[str]) -> str:
     free = cluster.free()
     rows = ((row, node) for row, node in enumerate(free.nodes) if node is not None)
     for row, node in sorted(rows, key=lambda pair: (pair[1].name, pair[1].id)):
-        if node.id not in among:
+        if node.id not in among or not free.space.open[row]:
             continue
         cpu, memory = int(free.space.cpu_milli[row]), int(free.space.memory_bytes[row])
         devices = free_devices(cluster, row, need) if need.device_kind else 0
@@ -289,3 +272,27 @@ def _new_nodes(groups: Shape) -> Iterator[Step]:
             "counted": [[name, count * times] for name, count in need.counted],
             "racks": "one" if where.together == "rack" else "own" if where.apart else "any",
         }
+
+
+def new_nodes(step: Step) -> Iterator[Node]:
+    """The nodes that a step `add_nodes` asks for; none for another step."""
+    if step["do"] != "add_nodes":
+        return
+    for number in range(step["count"]):
+        labels = {name: value for name, value in step["labels"]}
+        if step["racks"] != "any" and "rack" not in labels:
+            labels["rack"] = "new" if step["racks"] == "one" else f"new-{number}"
+        memory_bytes = max(step["device_memory_bytes"], 1)
+        yield Node(
+            f"new-{number}",
+            f"new-{number}",
+            step["cpu_milli"],
+            step["memory_bytes"],
+            tuple(
+                Device(step["kind"], index, step["model"], memory_bytes, step["profile"])
+                for index in range(step["devices"])
+            ),
+            pool=step["pool"],
+            labels=tuple(sorted(labels.items())),
+            counted=tuple((name, count) for name, count in step["counted"]),
+        )

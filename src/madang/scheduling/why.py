@@ -121,7 +121,7 @@ def why(teller: Teller, ledger: Ledger, request: Request) -> Why:
 def _role(group: Group, cluster: Cluster, teller: Teller) -> RoleWhy:
     need, where = group.resources, group.where
     now = cluster.most_by_row(need, where, empty=False)
-    empty = teller.lacking.opened.most_by_row(need, where, empty=False)
+    empty = teller.obstacles.lacking.opened.most_by_row(need, where, empty=False)
     found = []
     for alike in cluster.free().groups:
         room, room_empty = int(now[alike.rows].sum()), int(empty[alike.rows].sum())
@@ -173,7 +173,8 @@ def _unfit(node: Node, need: Resources, where: Where) -> str:
 
 
 def _short_of(members: Sequence[tuple[int, Node]], cluster: Cluster, need: Resources) -> str:
-    """What is missing for one more, on how many of the nodes: `gpu on 3, cpu on 1, 2 closed`."""
+    """What is missing for one more, on how many of the nodes: `short of cpu on 1, gpu on 3; 2
+    closed`."""
     space = cluster.free().space
     counts: Counter[str] = Counter()
     closed = 0
@@ -191,8 +192,9 @@ def _short_of(members: Sequence[tuple[int, Node]], cluster: Cluster, need: Resou
             held = space.counted.get(name)
             if held is None or held[row] < amount:
                 counts[name] += 1
-    words = [f"{name} on {count}" for name, count in sorted(counts.items())]
-    return ", ".join([*words, f"{closed} closed"] if closed else words)
+    words = ", ".join(f"{name} on {count}" for name, count in sorted(counts.items()))
+    parts = [f"short of {words}"] if words else []
+    return "; ".join([*parts, f"{closed} closed"] if closed else parts)
 
 
 def _devices_short(cluster: Cluster, row: int, need: Resources) -> bool:
@@ -277,8 +279,7 @@ def _role_lines(roles: Sequence[RoleWhy]) -> Iterator[str]:
             count = "1 node" if len(nodes.nodes) == 1 else f"{len(nodes.nodes)} nodes"
             line = f"  {count} of {nodes.shape}{pool}: {nodes.room} fit now"
             line += f", {nodes.room_empty} if nothing ran" if nodes.room_empty else ""
-            short = nodes.short_of if not nodes.room_empty else f"short of {nodes.short_of}"
-            yield line + (f"; {short}" if nodes.short_of else "")
+            yield line + (f"; {nodes.short_of}" if nodes.short_of else "")
 
 
 def _queue_lines(told: Why) -> Iterator[str]:
