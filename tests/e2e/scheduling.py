@@ -116,7 +116,7 @@ async def _crowd(portal: PortalServer, world: World) -> None:
 
 
 async def _crowd_week(session: AsyncSession, project: str | None) -> None:
-    model = values_of(await session.scalar(select(ReservationRow).limit(1)))
+    model = values_of((await session.scalars(select(ReservationRow).limit(1))).one())
     monday = datetime.fromisoformat(CROWDED_WEEK).replace(tzinfo=ZONE)
     rows, windows = [], []
     for number in range(MANY):
@@ -138,11 +138,9 @@ def thousand_nodes(portal: PortalServer) -> Iterator[None]:
 
     async def add() -> None:
         async with portal.people.context.db.transaction() as session:
-            node = await session.scalar(select(NodeRow))
-            assert node is not None
-            device = values_of(
-                await session.scalar(select(DeviceRow).where(DeviceRow.node_id == node.id))
-            )
+            device_row = (await session.scalars(select(DeviceRow).limit(1))).one()
+            node = await session.get_one(NodeRow, device_row.node_id)
+            device = values_of(device_row)
             now = portal.people.context.clock.now()
             expires = await session.scalar(select(func.max(NodeRow.lease_expires_at))) or 0
             values = values_of(node) | {

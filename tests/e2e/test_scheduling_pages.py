@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 LogIn = Callable[..., "Page"]
 
-NONE = {"items": [], "next_cursor": None}
+NONE: dict[str, Any] = {"items": [], "next_cursor": None}
 NO_NODES = {
     "nodes": {}, "pools": [], "models": [], "cpu": 0, "cpu_used": 0, "memory_bytes": 0,
     "memory_used_bytes": 0, "waiting": 0, "running": 0,

@@ -112,9 +112,7 @@ class ClusterNodes:
         try:
             summary, nodes = await asyncio.gather(
                 client.cluster.summary(),
-                client.cluster.list(
-                    limit=PAGE, cursor=self._cursors[-1], **self._filters.chosen
-                ),
+                client.cluster.list(limit=PAGE, cursor=self._cursors[-1], **self._filters.chosen),
             )
         except MadangError as error:
             self._clear()

@@ -14,7 +14,7 @@ from nicegui import ui
 
 from madang.schemas.scheduling import QueueHistory, ResourceHistory, SchedulingHistory
 from madang.server.portal.charts import GREY, PALETTE, raw_numbers, time_chart
-from madang.server.portal.components import html, note, plain_table
+from madang.server.portal.components import html, note, plain_table, with_attributes
 from madang.server.portal.live import refresh_on
 from madang.server.portal.queue_tree import all_queues
 from madang.server.portal.session import PortalSession
@@ -244,7 +244,7 @@ def _card(
     with ui.element("div").classes("m-card m-chart-card"):
         html(escape(title), tag="h2")
         chart = ui.echart(options).classes("m-chart")
-        chart.props["aria-label"] = title
+        with_attributes(chart, {"role": "img", "aria-label": title})
         raw_numbers(session, f"{name}-history", rows)
     return chart
 

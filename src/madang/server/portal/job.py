@@ -15,6 +15,7 @@ from madang.core.permissions import Permission
 from madang.core.states import WorkloadState
 from madang.schemas.events import Event
 from madang.schemas.jobs import Job, JobDetail, JobInput, MetricSeries, Task
+from madang.server.portal.charts import GREY, PALETTE, TIP
 from madang.server.portal.components import (
     chip,
     command,
@@ -41,8 +42,6 @@ LOG_TAIL_BYTES = 256 * 1024
 
 CHART_S = 2.0
 """Charts of a chatty job are drawn at most so often."""
-
-PALETTE = ("#1F6F5C", "#C46A1B", "#3C6FB0", "#8A4F9E", "#7A7A2E", "#B0413E")
 
 
 @page("/jobs/{job}", title="Job", section="/jobs")
@@ -299,14 +298,14 @@ def _last(lines: list[MetricSeries]) -> str:
 
 
 def _chart(session: PortalSession, lines: list[MetricSeries]) -> dict[str, Any]:
-    grey = {"color": "#8a8378"}
+    grey = {"color": GREY}
     return {
         "color": list(PALETTE),
         "animation": False,
         "textStyle": {"fontFamily": "inherit"},
         "grid": {"left": 56, "right": 16, "top": 28 if len(lines) > 1 else 12, "bottom": 40},
         "legend": {"show": len(lines) > 1, "top": 0, "textStyle": grey, "itemHeight": 8},
-        "tooltip": {"trigger": "axis"},
+        "tooltip": {"trigger": "axis", "confine": True, "extraCssText": TIP},
         "xAxis": {"type": "value", "name": session.say("step"), "nameLocation": "middle",
                   "nameGap": 24, "min": "dataMin", "max": "dataMax", "axisLabel": grey,
                   "nameTextStyle": grey, "splitLine": {"show": False}},
