@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -166,6 +167,9 @@ def _print_table(titles: list[str], rows: list[tuple[str, tuple[str, ...]]]) -> 
 def _interruptible() -> Iterator[Callable[[], bool]]:
     """The first Ctrl-C only asks to stop; the second is as everywhere."""
     asked = False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # signals reach the main thread only
+        return
 
     def ask(number: int, frame: FrameType | None) -> None:
         nonlocal asked
