@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from madang.scheduling.model import Work
-from madang.scheduling.timeshare import POLICIES, Job
+from madang.scheduling.timeshare import POLICIES, Job, Spread
 from madang.scheduling.timeshare.tiresias import TiresiasPolicy
 
 NODES = [4, 4, 4, 2]
@@ -62,7 +63,7 @@ def jobs(draw: st.DrawFn) -> list[Job]:
                 holds=tuple(holds),
                 fixed=bool(holds) and draw(st.booleans()),
                 silent=draw(st.booleans()),
-                late=not holds and draw(st.booleans()),
+                submitted_at=draw(st.sampled_from([0.0, 9.99e5])),
             )
         )
     return found
@@ -111,6 +112,27 @@ def test_what_reports_nothing_stops_nobody_until_it_is_late(name: str) -> None:
     known = Work(total=1e6, done=10.0, rate=1.0, attained_gpu_s=1e5, speeds=((1, 1.0), (14, 9.0)))
     runs = Job("runs", (0.0,), 14, 14, known, holds=((0, 4), (1, 4), (2, 4), (3, 2)))
     silent = Job("silent", (1.0,), 4, 4, Work(), silent=True)
-    assert set(POLICIES[name].decide([runs, silent], NODES, 1e6)) == {"runs"}
-    late = Job("silent", (1.0,), 4, 4, Work(), silent=True, late=True)
-    assert "silent" in POLICIES[name].decide([runs, late], NODES, 1e6)
+    assert set(POLICIES[name].decide([runs, silent], NODES, 3000.0)) == {"runs"}
+    assert "silent" in POLICIES[name].decide([runs, silent], NODES, 4000.0)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_short_jobs_without_end_do_not_starve_a_long_one(name: str) -> None:
+    """Each round, for 30 hours, brings short jobs enough for the whole cluster."""
+    speeds = ((1, 1.0), (2, 1.9), (4, 3.5), (8, 6.0))
+    work = Work(total=2000.0, done=1.0, rate=1.0, attained_gpu_s=4.0, speeds=speeds)
+    holds: Spread = ()
+    ran = 0
+    for number in range(1800):
+        short = Work(total=100.0, speeds=speeds, rate=1.0, attained_gpu_s=1.0, measured_gpus=8)
+        jobs = [Job("long", (0.0,), 4, 4, work, holds=holds)]
+        jobs += [
+            Job(f"short-{number}-{i}", (60.0 * number,), 1, 8, short, submitted_at=60.0 * number)
+            for i in range(20)
+        ]
+        decided = POLICIES[name].decide(jobs, NODES, 60.0 * number)
+        holds = decided.get("long", ())
+        if holds:
+            ran += 1
+            work = replace(work, done=work.done + 60, attained_gpu_s=work.attained_gpu_s + 240)
+    assert ran > 30

@@ -170,7 +170,8 @@ def test_what_reports_nothing_stops_nobody_and_is_not_starved() -> None:
         world.ask("silent", 8, at=1.0)
         world.plan(60.0)
         assert world.gpus("known") == 8
-        world.plan(3660.0)
+        world.report("known", replace(work, done=3600.0, attained_gpu_s=8 * 3600.0), 3600.0)
+        world.plan(3720.0)
         assert world.gpus("silent") == 8
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from madang.scheduling.timeshare.jobs import Job, Spread
 from madang.scheduling.timeshare.packing import pack
 from madang.scheduling.timeshare.prices import Knapsack, sizes
-from madang.scheduling.timeshare.remaining import total
+from madang.scheduling.timeshare.remaining import is_late, total
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ LEAST_WORK_S = 60.0
 """No job counts as shorter than this on one GPU."""
 GROWTH = 4
 """A job gets at most so many times the GPUs that its speed was measured with."""
-HORIZON_S = 900.0
+HORIZON_S = 600.0
 SOON_S = 45.0
 """A restart pays off within what the job still runs, at least and at most within these."""
 BLIND_HORIZON_S = 200.0
@@ -43,14 +43,15 @@ COMPARED_AT = 16
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What a round knows of a job. speeds: by choice, in speeds of one GPU; allowed: which
-    choices it may get. left_s: on one GPU. blind: its total is not known. new: it never ran."""
+    choices it may get. left_s: on one GPU. blind: its total is not known. first: it must run now,
+    because it never did and a round shows how fast it is, or because it waited too long."""
 
     job: Job
     speeds: Floats
     allowed: NDArray[np.bool_]
     left_s: float
     blind: bool
-    new: bool
+    first: bool
 
 
 class ElasticPolicy:
@@ -71,13 +72,15 @@ class ElasticPolicy:
         if not jobs or gpus <= 0:
             return fixed
         choices = _choices(jobs, gpus, max(nodes))
-        wanted = self._sizes(jobs, choices, gpus)
+        wanted = self._sizes(jobs, choices, gpus, now)
         return fixed | pack(jobs, wanted, free)
 
-    def _sizes(self, jobs: Sequence[Job], choices: tuple[int, ...], gpus: int) -> dict[str, int]:
+    def _sizes(
+        self, jobs: Sequence[Job], choices: tuple[int, ...], gpus: int, now: float
+    ) -> dict[str, int]:
         """How many GPUs each job should have."""
         knapsack = _knapsack(choices, gpus)
-        told = [_tell(job, choices) for job in jobs]
+        told = [_tell(job, choices, now) for job in jobs]
         prices = self._prices(told, knapsack)
         highest = float(prices.max())
         values = np.array(
@@ -117,21 +120,23 @@ def _knapsack(choices: tuple[int, ...], gpus: int) -> Knapsack:
     return Knapsack(choices, gpus)
 
 
-def _tell(job: Job, choices: tuple[int, ...]) -> _Told:
+def _tell(job: Job, choices: tuple[int, ...], now: float) -> _Told:
     work = job.work
     size = np.array(choices)
+    late = is_late(job, now, stretch=0.0)
     allowed = (job.smallest <= size) & (size <= job.largest) & (size % job.unit == 0)
     if not work.speeds:
         # It never ran: as if it got faster with each GPU; as small as it can.
         allowed &= size == job.smallest
-        return _Told(job, size.astype(float), allowed, LEAST_WORK_S, False, not job.held)
+        first = late or not (job.held or job.silent)
+        return _Told(job, size.astype(float), allowed, LEAST_WORK_S, False, first)
     alone, speeds = _speeds(work.speeds, choices)
     needed = total(work)
     units = work.done if needed is None else needed - work.done
     most = max(GROWTH * work.measured_gpus, job.smallest, 1)
     allowed &= (size <= most) & (speeds > 0)
-    new = work.attained_gpu_s == 0
-    return _Told(job, speeds, allowed, max(units / alone, LEAST_WORK_S), needed is None, new)
+    first = late or not (work.attained_gpu_s or job.silent)
+    return _Told(job, speeds, allowed, max(units / alone, LEAST_WORK_S), needed is None, first)
 
 
 @lru_cache(maxsize=4096)
@@ -159,8 +164,8 @@ def _values(one: _Told, price: float, highest: float, sizes: NDArray[np.int64]) 
         stay = values[now]
         values = values * max(0.0, 1 - one.job.work.restart_s / soon_s)
         values[now] = stay
-    elif one.job.late or (one.new and not one.job.silent):
-        values = values + 1e6 * highest
     elif one.job.silent:
         values = values * 1e-6  # what others leave
+    if one.first:
+        values = values + 1e6 * highest
     return np.where(one.allowed, values, -np.inf)

@@ -19,7 +19,7 @@ class Job:
     priority: higher ones go first. order: among equals the smaller one goes first. holds: where it
     runs now. fixed: it may not be stopped. unit: GPUs of one replica, which stay on one node.
     silent: it reports nothing, so that nobody can tell what stopping others for it would gain: it
-    takes what others leave, until it has waited long enough (`late`) to go before all.
+    takes what others leave, until it has waited too long (`remaining.is_late`).
     """
 
     id: str
@@ -33,7 +33,6 @@ class Job:
     fixed: bool = False
     unit: int = 1
     silent: bool = False
-    late: bool = False
 
     @property
     def held(self) -> int:

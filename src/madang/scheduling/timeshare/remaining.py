@@ -11,6 +11,11 @@ from __future__ import annotations
 from madang.scheduling.model import Work
 from madang.scheduling.timeshare.jobs import Job
 
+PATIENCE_S = 3600.0
+"""Nobody who waited less than this, all in all, is too long waiting."""
+BLIND_PATIENCE_S = 86_400.0
+STRETCH = 4.0
+"""A job of one size waits at most so many times as long as it runs."""
 _SCALING = 0.7
 """Between sizes that were measured, speed is taken to grow like GPUs to this power."""
 
@@ -49,3 +54,19 @@ def expected_s(job: Job) -> float | None:
     """What it still runs, or as long again as it ran."""
     left_s = remaining_s(job)
     return attained_s(job) if left_s is None else left_s
+
+
+def waited_s(job: Job, now: float) -> float:
+    """How long it has waited, all in all; more than its smallest size makes up for waiting."""
+    return now - job.submitted_at - job.work.attained_gpu_s / job.smallest
+
+
+def is_late(job: Job, now: float, stretch: float = STRETCH) -> bool:
+    """Whether it must not wait any more: nobody is starved by an unending stream of others. Long
+    jobs wait longer than short ones; those of which nobody knows how long they are, a day."""
+    patience_s = PATIENCE_S
+    if stretch and not job.silent:
+        left_s = remaining_s(job)
+        runs_s = left_s + (attained_s(job) or 0.0) if left_s is not None else 0.0
+        patience_s = max(patience_s, stretch * runs_s if runs_s else BLIND_PATIENCE_S)
+    return waited_s(job, now) > patience_s

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from madang.scheduling.timeshare.jobs import Job, Spread
+from madang.scheduling.timeshare.remaining import is_late
 from madang.scheduling.timeshare.space import Space
 
 Ranking = Callable[[Job, float], tuple[float, ...]]
@@ -68,7 +69,7 @@ class RigidPolicy:
 
     def _key(self, job: Job, now: float) -> tuple[object, ...]:
         """Smaller goes first. A job that waits and reports nothing comes after those who run."""
-        if job.late:
+        if is_late(job, now):
             return (-job.priority, -1, job.order)
         if job.silent and not job.holds:
             return (-job.priority, 1, job.order)

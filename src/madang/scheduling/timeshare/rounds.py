@@ -39,9 +39,6 @@ POLICIES: dict[str, Policy] = {
 }
 """By the name that `Queue.ordering` has."""
 
-PATIENCE_S = 3600.0
-"""A request that reports nothing and has waited so long goes before all others of its priority."""
-
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -241,7 +238,6 @@ def _job(member: _Member, now: float, movable: bool) -> Job:
         fixed=not movable,
         unit=unit,
         silent=silent,
-        late=silent and not held and now - request.submitted_at > PATIENCE_S,
     )
 
 
