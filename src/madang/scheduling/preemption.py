@@ -87,14 +87,27 @@ class Preemption:
         self._ledger = ledger
         self.again_at: float | None = None
         """When the first of those who are too young to be stopped no longer is."""
+        self._ripe: list[tuple[str, QueueNode]] = []
+        """Queues of which something preemptible has run long enough."""
+
+    def begin(self) -> None:
+        """A round of turns begins: find out once who may be stopped in it at all."""
+        ledger = self._ledger
+        self.again_at = None
+        self._ripe = []
+        if ledger.policy.preemption:
+            for queue_id in ledger.runs.preemptible:
+                leaf = ledger.tree.leaf(queue_id)
+                ripe = ledger.runs.oldest(queue_id) + _rest_s(leaf)
+                if ripe <= ledger.now:
+                    self._ripe.append((queue_id, leaf))
+                else:
+                    self._look_again_at(ripe)
 
     @property
     def possible(self) -> bool:
         """Whether there is anybody who could be stopped or shrunk."""
-        ledger = self._ledger
-        return bool(
-            ledger.runs.resizable or (ledger.policy.preemption and ledger.runs.preemptible)
-        )
+        return bool(self._ripe or self._ledger.runs.resizable)
 
     def make_room(self, leaf: QueueNode, request: Request, groups: Shape) -> Actions:
         """Stop or shrink what must go, and keep the place; nothing when that can't be."""
@@ -141,17 +154,16 @@ class Preemption:
             for run in ledger.runs.resizable.values()
             for key in extra_keys(run)
         ]
-        if not ledger.policy.preemption:
+        if not self._ripe:
             return units
         claim = Claim(leaf, sums.of_groups(ledger.meter, request.groups))
-        for queue_id, by_priority in ledger.runs.preemptible.items():
-            other = ledger.tree.leaf(queue_id)
+        for queue_id, other in self._ripe:
             own = other is leaf
             if own and not order_of(leaf.queue.ordering).preempts:
                 continue
-            if not self._is_any_ripe(queue_id, other) or not (own or claim.reaches(other)):
+            if not own and not claim.reaches(other):
                 continue
-            for priority, runs in by_priority.items():
+            for priority, runs in ledger.runs.preemptible[queue_id].items():
                 if own and priority >= request.priority:
                     continue
                 units.extend(self._stops(runs.values(), other, own))
@@ -170,14 +182,6 @@ class Preemption:
             for amounts in run.keys.values():
                 sums.add(total, amounts)
             yield Unit(run, tuple(run.keys), False, own, run.lost_s(now), sums.amounts_of(total))
-
-    def _is_any_ripe(self, queue_id: str, leaf: QueueNode) -> bool:
-        """Whether anything preemptible of this queue has run long enough."""
-        oldest = self._ledger.runs.oldest(queue_id)
-        ripe = oldest + _rest_s(leaf)
-        if ripe > self._ledger.now:
-            self._look_again_at(ripe)
-        return ripe <= self._ledger.now
 
     def _look_again_at(self, time: float) -> None:
         self.again_at = time if self.again_at is None else min(self.again_at, time)

@@ -66,7 +66,7 @@ class Turns:
         self._pending = []
         self._windows = tuple(self._ledger.windows())
         self._give_up = False
-        self._preemption.again_at = None
+        self._preemption.begin()
         actions = self._take_turns(self._try)
         self._look_again_at(self._preemption.again_at)
         return actions
@@ -75,7 +75,7 @@ class Turns:
         """The same when nothing was given back, some have come since, and heads hold places. None:
         one of them may be able to start, or be a head: then all must have their turn."""
         self._give_up = False
-        self._preemption.again_at = None
+        self._preemption.begin()
         actions = self._take_turns(self._try_newcomer)
         self._look_again_at(self._preemption.again_at)
         return None if self._give_up and not actions else actions
