@@ -88,6 +88,9 @@ async def _serve(state_dir: Path, socket: str) -> None:
 
 async def _do(context: ServerContext, order: dict[str, Any]) -> Any:
     match order["do"]:
+        case "ready":
+            while not controller.begun(context):
+                await asyncio.sleep(0.005)
         case "sync":
             report = from_json(NodeReport, order["report"])
             return to_json(await cluster.sync(context, order["node"], report))
@@ -123,10 +126,10 @@ class _Control:
         self._process.kill()
         self._process.join()
 
-    async def until_it_answers(self) -> None:
+    async def until_it_schedules(self) -> None:
         while True:
             with suppress(OSError):
-                await self.ask(do="nothing")
+                await self.ask(do="ready")
                 return
             await asyncio.sleep(0.01)
 
@@ -215,8 +218,8 @@ async def _people(
 ) -> None:
     """Submit and cancel for a random while; now and then control does not live to its start."""
     if chance.random() < 0.8:
-        await control.until_it_answers()
-    until = time.monotonic() + chance.uniform(0.0, 0.4)
+        await control.until_it_schedules()
+    until = time.monotonic() + chance.uniform(0.0, 0.6)
     while time.monotonic() < until:
         live = _ids(state_dir, "SELECT id FROM workloads WHERE ended_at IS NULL")
         with suppress(OSError):

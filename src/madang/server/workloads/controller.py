@@ -87,6 +87,11 @@ async def act(
     return bool(starts or stops)
 
 
+def begun(context: ServerContext) -> bool:
+    """Whether all that lives has been read, and is scheduled."""
+    return _PART in context.parts
+
+
 def explain(context: ServerContext, workload_id: str) -> Wait | None:
     """Why a workload waits, as of now; None when it does not wait for a place."""
     view: ClusterView | None = context.parts.get(_PART)
