@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def hold_of(device: Device, need: Resources) -> DeviceHold | None:
     return DeviceHold(device.kind, device.index, milli, memory_bytes)
 
 
-@cache
+@lru_cache(maxsize=65_536)
 def model_matches(model: str, wanted: tuple[str, ...]) -> bool:
     """Whether a device's model is one of those wanted: `H100` names `NVIDIA H100 80GB HBM3`,
     `A10` does not name `A100`."""

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from madang.scheduling.model import Device, Node, Where
 
+_MOST_WHERES = 1_000
+"""Answers that are remembered: people may ask for places that differ without end."""
+
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -126,6 +129,8 @@ class Nodes:
                 ],
                 np.bool_,
             )
+            if len(self._suiting) >= _MOST_WHERES:
+                self._suiting.clear()
             self._suiting[where] = found
         return found
 
