@@ -80,6 +80,7 @@ def node_row(session: PortalSession, node: ClusterNode, *, may_write: bool) -> s
     marks += [
         f'<span class="m-tag plain">{escape(key)}={escape(value)}</span>'
         for key, value in sorted(node.labels.items())
+        if key != "simulated"
     ]
     return (
         f'<div class="who"><button type="button" class="m-name" data-act="show" '
