@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 
 from madang.core.amounts import format_amounts
 from madang.scheduling import sums
-from madang.scheduling.ledger import Ledger, need_of
+from madang.scheduling.books import need_of
+from madang.scheduling.ledger import Ledger
 from madang.scheduling.line import Shape
 from madang.scheduling.model import Amounts, Kept, Placement, Preempt, Request, Resize
 from madang.scheduling.ordering import order_of

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from madang.scheduling.ordering.attained import AttainedOrder
 from madang.scheduling.ordering.base import Key, Order, Shares
 from madang.scheduling.ordering.fair import FairOrder
 from madang.scheduling.ordering.fifo import FifoOrder
+from madang.scheduling.ordering.goodput import GoodputOrder
 from madang.scheduling.ordering.priority import PriorityOrder
+from madang.scheduling.ordering.shortest import ShortestOrder
 from madang.scheduling.ordering.usage import UsageOrder
 
 ORDERS: dict[str, Order] = {
@@ -16,13 +19,18 @@ ORDERS: dict[str, Order] = {
 }
 """By the name that `Queue.ordering` has."""
 
-TIME_SHARING = frozenset({"shortest", "attained", "goodput"})
+_SHARING: dict[str, Order] = {
+    "shortest": ShortestOrder(),
+    "attained": AttainedOrder(),
+    "goodput": GoodputOrder(),
+}
+TIME_SHARING = frozenset(_SHARING)
 """Orders that decide in rounds who runs, and stop what runs for others."""
 
 
 def order_of(name: str) -> Order:
-    """The order of that name; those who share in time wait by priority for their round."""
-    return ORDERS.get(name, ORDERS["priority"])
+    """The order of that name; `priority` if there is none."""
+    return ORDERS.get(name) or _SHARING.get(name) or ORDERS["priority"]
 
 
 __all__ = ["ORDERS", "TIME_SHARING", "Key", "Order", "Shares", "order_of"]
