@@ -148,6 +148,18 @@ async def test_a_local_script_that_is_not_sent_is_noticed(
         assert "Note: train.py is here, but not where the job runs" in result.stderr
 
 
+async def test_where_it_runs_and_its_further_roles_are_shown(sqlite_people: People) -> None:
+    async with terminal_of(sqlite_people) as terminal:
+        server = {"name": "server", "command": ["serve"], "resources": {"cpu": 2}}
+        job = await terminal.job(
+            *("--priority", "high", "--apart", "node", "--role", json.dumps(server)),
+            *("--resource", "matlab=1", "--wait-for-nodes", "--", "work"),
+        )
+        shown = (await terminal.type("job", "show", job["id"])).stdout
+    for words in ("matlab=1", "apart=node", "role server", "1 × cpu=2", "-- serve", "100"):
+        assert words in shown
+
+
 async def test_cancel_clone_events_nodes_queues(sqlite_people: People) -> None:
     async with terminal_of(sqlite_people) as terminal:
         job = await terminal.job("--", "wait")

@@ -22,7 +22,7 @@ from madang.cli.job_run import created_lines, follow_new, run_job
 from madang.cli.job_waits import explain_job, move_job, set_priority
 
 if TYPE_CHECKING:
-    from madang.schemas.jobs import JobDetail
+    from madang.schemas.jobs import JobCreate, JobDetail, JobRole, ResourceRequest
 
 app = typer.Typer(help="Run things, watch them, end them.", no_args_is_help=True)
 
@@ -226,7 +226,7 @@ def show_metrics(
 def _detail_lines(detail: JobDetail) -> list[tuple[str, object]]:
     job = detail.job
     replicas = f"{job.replicas}..{job.replicas_max}" if job.replicas_max > job.replicas else ""
-    resources = " ".join(f"{key}={value}" for key, value in job.resources.items())
+    resources = _in_words(job.resources)
     inputs = ", ".join(f"{item.kind} {item.ref or item.id}" for item in detail.inputs)
     return [
         ("id", job.id),
@@ -239,12 +239,35 @@ def _detail_lines(detail: JobDetail) -> list[tuple[str, object]]:
         ("project", job.project),
         ("user", job.user),
         ("queue", job.queue),
+        ("priority", job.priority or None),
         ("command", " ".join(job.command)),
         ("resources", resources),
         ("replicas", replicas or job.replicas),
+        ("where", _where(detail.request)),
+        *((f"role {one.name}", _role(one)) for one in detail.request.roles),
         ("environment", job.environment),
         ("inputs", inputs),
         ("asked", job.created_at),
         ("started", job.started_at),
         ("ended", job.ended_at),
     ]
+
+
+def _in_words(resources: ResourceRequest) -> str:
+    named = {key: value for key, value in resources.items() if not isinstance(value, dict)}
+    counted = [(k, v) for value in resources.values() if isinstance(value, dict)
+               for k, v in value.items()]  # fmt: skip
+    return " ".join(f"{key}={value}" for key, value in [*named.items(), *counted])
+
+
+def _where(asked: JobCreate | JobRole) -> str:
+    """Which nodes it may have, as it was asked for; empty for any."""
+    said = {"pool": asked.pool, **asked.node_labels, "together": asked.together,
+            "apart": asked.apart}  # fmt: skip
+    return " ".join(f"{key}={value}" for key, value in said.items() if value)
+
+
+def _role(role: JobRole) -> str:
+    most = f"..{role.replicas_max}" if role.replicas_max else ""
+    parts = [f"{role.replicas}{most} ×", _in_words(role.resources), _where(role)]
+    return " ".join([*filter(None, parts), "--", *role.command])
