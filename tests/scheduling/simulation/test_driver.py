@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -59,8 +60,8 @@ class Scripted(Planner):
         self.script = script
         self.told: list[Event] = []
 
-    def apply(self, events: object) -> None:
-        events = list(events)  # type: ignore[call-overload]
+    def apply(self, events: Iterable[Event]) -> None:
+        events = list(events)
         self.told += events
         super().apply(events)
 

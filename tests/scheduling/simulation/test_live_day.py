@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,10 @@ from tests.conftest import People
 from tests.server.workloads.platform import Platform
 
 STEPS, STEP_S = 72, 1200.0
-ENDS = (("completed", 0, {}), ("exit_code", 1, {"exit_code": 1}))
+ENDS: tuple[tuple[str, int, dict[str, Any]], ...] = (
+    ("completed", 0, {}),
+    ("exit_code", 1, {"exit_code": 1}),
+)
 
 
 class Day:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from madang.core.resources import MILLI, Resources
 from madang.scheduling.model import Device, Group, Node, Queue, Request
 from madang.scheduling.simulation.trace import Job, Trace
@@ -20,14 +22,14 @@ def job(
     duration_s: float,
     *wanted: str,
     replicas: tuple[int, int] = (1, 1),
-    **fields: object,
+    **fields: Any,
 ) -> Job:
     need = Resources.parse(wanted or ("cpu=1", "memory=1GiB"))
-    options: dict[str, object] = {"queue": "default", "order": round(at * 1000), **fields}
+    options: dict[str, Any] = {"queue": "default", "order": round(at * 1000), **fields}
     queue = str(options.pop("queue"))
     request = Request(
         name, name, queue, (Group("worker", *replicas, need),), submitted_at=at, **options
-    )  # type: ignore[arg-type]
+    )
     return Job(request, duration_s)
 
 
