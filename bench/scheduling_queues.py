@@ -47,10 +47,10 @@ PLACEMENT = "bestfit"
 
 def kueue_generator() -> Sequence[Figure]:
     """15,000 workloads in 5 cohorts of 6 queues."""
-    started = time.perf_counter()
+    started, on_core = time.perf_counter(), time.process_time()
     trace = kueue.read(DATA / "kueue" / "baseline.yaml")
     ran = Simulation(trace, timing=Timing(save_every_s=None)).run()
-    took_s = time.perf_counter() - started
+    took_s, core_s = time.perf_counter() - started, time.process_time() - on_core
     bound_s = kueue.capacity_bound_s(trace)
     end_s = max(record.ended_at or float("inf") for record in ran.jobs)
     return [
@@ -58,7 +58,8 @@ def kueue_generator() -> Sequence[Figure]:
         Figure("Kueue's generator: virtual time to the end", end_s, "s",
                at_most=KUEUE_BOUND_FACTOR * bound_s,
                note=f"bound {bound_s:.0f} s, Kueue {KUEUE_TOOK_S} s"),
-        Figure("Kueue's generator: computing it all", took_s, "s", at_most=10),
+        Figure("Kueue's generator: computing it all, time of one core", core_s, "s", at_most=10,
+               note=f"{took_s:.1f} s by the clock"),
     ]  # fmt: skip
 
 
