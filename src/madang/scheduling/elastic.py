@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from madang.core.resources import Resources
 from madang.scheduling.ledger import Ledger
-from madang.scheduling.model import Action, Group, Placement, Resize, Start, Where
+from madang.scheduling.model import Action, Amounts, Group, Placement, Resize, Start, Where
 from madang.scheduling.ordering import TIME_SHARING
-from madang.scheduling.placement import Cluster, place
+from madang.scheduling.placement import Cluster, place, undo
 from madang.scheduling.runs import Run
 
 
@@ -62,22 +62,23 @@ def _grow_once(
 ) -> bool:
     """Whether it got one more replica of some group."""
     request = run.request
-    leaf = ledger.tree.leaf(request.queue)
     for group in request.groups:
         number = next(_free_numbers(ledger, run, group), None)
         sort = (group.resources, group.where)
         if number is None or sort in full:
             continue
         least = ledger.meter.least(group.resources)
-        if ledger.limits.spent(request.user, request.project, least, new=False) is not None:
-            continue
-        if ledger.tree.full(leaf, least, returnable=True) is not None:
+        if not _may_have(ledger, run, least):
             continue
         one = replace(group, replicas_min=1, replicas_max=1, first=number)
         attempt = place((one,), idle, request.work, _near(ledger, run, group))
         if not attempt.complete:
             if not group.where.together and not group.where.apart:
                 full.add(sort)
+            continue
+        exactly = ledger.amounts_of((one,), attempt.placements)
+        if exactly != least and not _may_have(ledger, run, exactly):
+            undo(attempt, (one,), idle)
             continue
         if idle is not ledger.cluster:
             for placement in attempt.placements:
@@ -86,6 +87,14 @@ def _grow_once(
         added.setdefault(request.id, []).extend(attempt.placements)
         return True
     return False
+
+
+def _may_have(ledger: Ledger, run: Run, amounts: Amounts) -> bool:
+    request = run.request
+    if ledger.limits.spent(request.user, request.project, amounts, new=False) is not None:
+        return False
+    leaf = ledger.tree.leaf(request.queue)
+    return ledger.tree.full(leaf, amounts, returnable=True) is None
 
 
 def _free_numbers(ledger: Ledger, run: Run, group: Group) -> Iterator[int]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from madang.core.resources import MILLI
 
+_UNKNOWN = float("-inf")
+
 
 @dataclass(slots=True)
 class _Account:
@@ -30,7 +32,7 @@ class Usage:
         self._accounts: dict[str, _Account] = {}
         self._changes: list[tuple[str, int]] = []
         """What came and went since the last moment that was told."""
-        self._now = float("-inf")
+        self._now = _UNKNOWN
 
     def load(self, told: Iterable[tuple[str, float, float]]) -> None:
         """Begin with (subject, value, as of when)."""
@@ -38,25 +40,34 @@ class Usage:
             self._accounts[subject] = _Account(value, as_of)
 
     def hold(self, subject: str, milli: int) -> None:
-        """It holds so many thousandths more (or less), from the moment on that is told next."""
-        self._changes.append((subject, milli))
+        """It holds so many thousandths more, from now on; or less, from the moment on that is told
+        next: that is when it is known to have ended."""
+        if milli > 0 and self._now != _UNKNOWN:
+            self._shift(subject, milli)
+        else:
+            self._changes.append((subject, milli))
 
     def forget_holds(self) -> None:
         """Nobody holds anything; it is told anew."""
         self._changes = [(subject, -a.milli) for subject, a in self._accounts.items() if a.milli]
 
     def advance(self, now: float) -> None:
-        begins = self._now == float("-inf")
+        begins = self._now == _UNKNOWN
         self._now = max(self._now, now)
         for subject, milli in self._changes:
-            account = self._accounts.get(subject)
-            if account is None:
-                account = self._accounts[subject] = _Account(0.0, self._now)
-            if not begins:  # else it holds that since before it was loaded
-                account.value = self._value(account)
-                account.as_of = max(account.as_of, self._now)
-            account.milli += milli
+            if begins and subject in self._accounts:  # it holds that since before it was loaded
+                self._accounts[subject].milli += milli
+            else:
+                self._shift(subject, milli)
         self._changes.clear()
+
+    def _shift(self, subject: str, milli: int) -> None:
+        account = self._accounts.get(subject)
+        if account is None:
+            account = self._accounts[subject] = _Account(0.0, self._now)
+        account.value = self._value(account)
+        account.as_of = max(account.as_of, self._now)
+        account.milli += milli
 
     def of(self, subject: str) -> float:
         account = self._accounts.get(subject)
