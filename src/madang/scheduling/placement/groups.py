@@ -14,10 +14,8 @@ from madang.scheduling.placement.tables import LEVEL_MILLI, LEVELS
 
 _WHOLE_STEPS = np.array([1, 2, 4, 8])
 _CPU_STEPS_MILLI = np.array([3, 6, 9, 11, 12.5, 16, 24]) * MILLI
-"""Free CPU for each free device: the steps lie where typical requests for one device lie."""
-
-_CPU_STEPS_OF_PARTS_MILLI = np.array([3, 9]) * MILLI
-"""Free CPU where no device is wholly free: finer steps cost time and gain nothing."""
+"""Free CPU for each free device: the steps lie where typical requests for one device lie. Where
+no device is wholly free they are needed too: without them cpu250 loses 0.3 points."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,7 @@ class Groups:
         memory = np.maximum(space.memory_bytes[rows], 0)
         whole = (devices >= MILLI).sum(axis=1)
         whole_step = np.searchsorted(_WHOLE_STEPS, whole, side="right")
-        cpu_step = np.where(
-            whole > 0,
-            np.searchsorted(_CPU_STEPS_MILLI, cpu / np.maximum(1, whole), side="right"),
-            np.searchsorted(_CPU_STEPS_OF_PARTS_MILLI, cpu, side="right"),
-        )
+        cpu_step = np.searchsorted(_CPU_STEPS_MILLI, cpu / np.maximum(1, whole), side="right")
         key = (types * (len(_WHOLE_STEPS) + 1) + whole_step) * (len(_CPU_STEPS_MILLI) + 1)
         _, first, group = np.unique(key + cpu_step, return_index=True, return_inverse=True)
         count = len(first)
