@@ -215,3 +215,12 @@ class Books:
 def need_of(allocation: Allocation) -> Resources:
     """What it takes of its node beside devices."""
     return Resources(allocation.cpu_milli, allocation.memory_bytes, counted=allocation.counted)
+
+
+def largest_of(nodes: Iterable[Node]) -> dict[str, int]:
+    """By kind of accelerator, the memory of the largest."""
+    largest: dict[str, int] = {}
+    for node in nodes:
+        for device in node.devices:
+            largest[device.kind] = max(largest.get(device.kind, 0), device.memory_bytes)
+    return largest

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from madang.scheduling import sums
-from madang.scheduling.books import Books, need_of
+from madang.scheduling.books import Books, largest_of, need_of
 from madang.scheduling.line import Shape
 from madang.scheduling.model import (
     Allocation,
@@ -396,8 +396,12 @@ class Ledger(Books):
             self.tree.build()
         if recount or self._nodes_changed:
             named = self.tree.names() | self.limits.names()
-            if frozenset(name for name in named if "/" in name) != self.meter.named:
-                self.meter = Meter(named)
+            meter = Meter(named, largest_of(self.nodes.values()))
+            if (meter.named, meter.largest) != (self.meter.named, self.meter.largest):
+                if meter.largest != self.meter.largest and not self._queues_changed:
+                    self.tree.build()  # what those who wait ask for counts differently
+                    self._queues_changed = True
+                self.meter = meter
                 self._nodes_changed = recount = True
             if self._nodes_changed:
                 self._count_nodes()

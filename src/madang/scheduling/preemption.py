@@ -233,6 +233,10 @@ class _Search:
         exactly = ledger.amounts_of(self._groups, plan.placements)
         if exactly == self._least:
             return True
+        self._gone = []
+        self._least = exactly
+        if not self._lawful(plan.units):
+            return False
         for unit in plan.units:
             ledger.shift_sums(unit.run, unit.amounts, -1)
         allowed = ledger.may_have(self._leaf, self._request, exactly)

@@ -18,8 +18,12 @@ class Meter:
     """Counts `cpu`, `memory`, each kind of accelerator, other things by name; and `gpu/H100` where
     a queue or a limit bounds one model (or profile)."""
 
-    def __init__(self, named: Iterable[str] = ()) -> None:
+    def __init__(
+        self, named: Iterable[str] = (), largest: Mapping[str, int] | None = None
+    ) -> None:
+        """largest: by kind, the memory of the largest device there is."""
         self.named = frozenset(name for name in named if "/" in name)
+        self.largest = dict(largest or {})
         self._names: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._least: dict[Resources, Amounts] = {}
 
@@ -43,8 +47,8 @@ class Meter:
         return amounts_of(sums)
 
     def least(self, need: Resources) -> Amounts:
-        """What a replica counts for wherever it goes; a share that memory alone decides counts
-        once it is placed."""
+        """What a replica counts for at least, wherever it goes: a share that memory alone decides
+        is smallest on the largest device."""
         found = self._least.get(need)
         if found is None:
             sums = {"cpu": need.cpu_milli, "memory": need.memory_bytes}
@@ -59,6 +63,10 @@ class Meter:
                 elif len(need.device_models) == 1:
                     for name in self.names_of(need.device_kind, need.device_models[0], ""):
                         sums[name] = milli
+            elif need.device_kind in self.largest:
+                memory_bytes = self.largest[need.device_kind]
+                milli = -(-need.device_memory_bytes * MILLI // max(1, memory_bytes))
+                sums[need.device_kind] = min(MILLI, milli)
             found = self._least[need] = amounts_of(sums)
         return found
 
