@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from madang.scheduling import Began, Policy, Preempt, Queue, Resize, Running, Start
+from madang.scheduling import (
+    Began,
+    Policy,
+    Preempt,
+    Queue,
+    Reservation,
+    Reserved,
+    Resize,
+    Running,
+    Start,
+)
 from tests.scheduling.world import FIRST_FIT, World, ask, node
 
 
@@ -247,3 +257,24 @@ def test_what_is_kept_outlives_a_restart() -> None:
     restarted = World(policy=FIRST_FIT)
     restarted.planner.load(world.planner.snapshot())
     assert restarted.planner.plan(0.0, waits=False) == []
+
+
+def test_a_reservation_finds_its_place_when_it_begins() -> None:
+    world = World(
+        node("a", gpus=2),
+        node("b", gpus=2),
+        ask("stays", "gpu=2"),
+        ask("yields", "gpu=2", preemptible=True, order=1),
+    )
+    groups = ask("", "gpu=2").groups
+    assert len(world.starts()) == 2
+    world.tell(Reserved(Reservation("w", "vision", groups, 100.0, 200.0)))
+    assert world.preempted() == {}
+    assert world.planner.next_time() == 100.0
+    world.now = 100.0
+    assert world.preempted() == {"yields": "w"}
+    assert world.preempted() == {}  # said once
+    world.vacate()
+    assert world.starts() == {}  # its place is kept
+    world.ask("own", "gpu=2", reservation="w", time_limit_s=50.0)
+    assert world.starts() == {"own": ["b"]}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -210,3 +211,13 @@ class Line:
 def kind_of(groups: Shape) -> str:
     """What the line is for: the scarcest thing that is asked for."""
     return max((group.resources.device_kind for group in groups), default="")
+
+
+def at_minimum(groups: Sequence[Group]) -> Shape:
+    """The groups with no more replicas than they need."""
+    return tuple(
+        group
+        if group.replicas_max == group.replicas_min
+        else replace(group, replicas_max=group.replicas_min)
+        for group in groups
+    )

@@ -28,8 +28,16 @@ from madang.core.amounts import format_amounts
 from madang.scheduling import sums
 from madang.scheduling.books import need_of
 from madang.scheduling.ledger import Ledger
-from madang.scheduling.line import Shape
-from madang.scheduling.model import Amounts, Kept, Placement, Preempt, Request, Resize
+from madang.scheduling.line import Shape, at_minimum
+from madang.scheduling.model import (
+    Amounts,
+    Kept,
+    Placement,
+    Preempt,
+    Request,
+    Reservation,
+    Resize,
+)
 from madang.scheduling.ordering import order_of
 from madang.scheduling.placement import place, undo
 from madang.scheduling.queues import QueueNode
@@ -122,6 +130,40 @@ class Preemption:
             return []
         return self._carry_out(plan, request)
 
+    def clear_window(self, window: Reservation) -> Actions:
+        """Stop what is preemptible where a reservation begins that nothing of its own uses yet;
+        its place is kept by `backfill.Profile`. Nothing when what is leaving is enough."""
+        ledger = self._ledger
+        groups = at_minimum(window.groups)
+        cluster = ledger.cluster.copy()
+        for key in ledger.runs.leaving:
+            allocation = ledger.held.get(key)
+            if allocation is not None and allocation.node_id in ledger.nodes:
+                cluster.give(allocation.node_id, need_of(allocation), allocation.devices)
+        if place(groups, cluster).complete:
+            return []
+        units = [
+            unit
+            for queue_id, by_priority in ledger.runs.preemptible.items()
+            for runs in by_priority.values()
+            for unit in self._stops(runs.values(), ledger.tree.leaf(queue_id), own=True, rests=0.0)
+            if not unit.run.request.reservation
+        ]
+        units.sort(key=lambda unit: unit.order)
+        request = Request(window.id, window.id, "", groups)
+        leaf = ledger.tree.leaf("")
+        plan = _WindowSearch(ledger, leaf, request, groups, units).best()
+        if plan is None:
+            return []
+        gained = format_amounts(dict(sums.of_groups(ledger.meter, groups)))
+        actions: Actions = []
+        for unit in plan.units:
+            victim = unit.run.request
+            actions.append(Preempt(victim.id, victim.owner, window.id, gained, unit.lost_s))
+            for key in unit.keys:
+                ledger.leave(key)
+        return actions
+
     def _carry_out(self, plan: Plan, request: Request) -> Actions:
         ledger = self._ledger
         stopped = [unit for unit in plan.units if not unit.shrinks]
@@ -170,9 +212,12 @@ class Preemption:
                 units.extend(self._stops(runs.values(), other, own))
         return units
 
-    def _stops(self, runs: Iterable[Run], leaf: QueueNode, own: bool) -> Iterator[Unit]:
+    def _stops(
+        self, runs: Iterable[Run], leaf: QueueNode, own: bool, rests: float | None = None
+    ) -> Iterator[Unit]:
         now = self._ledger.now
-        rests = _rest_s(leaf)
+        if rests is None:
+            rests = _rest_s(leaf)
         for run in runs:
             if run.leaving or not run.keys:
                 continue
@@ -411,6 +456,13 @@ class _Search:
         for unit in gone:
             self._ledger.shift_sums(unit.run, unit.amounts, -1)
         return lawful
+
+
+class _WindowSearch(_Search):
+    """For a reservation, which no queue bounds."""
+
+    def _may_have(self) -> bool:
+        return True
 
 
 def _rest_s(leaf: QueueNode) -> float:

@@ -19,8 +19,8 @@ from typing import Any
 from madang.scheduling import sums
 from madang.scheduling.backfill import Profile, series_of
 from madang.scheduling.ledger import Ledger
-from madang.scheduling.line import Alike, Shape
-from madang.scheduling.model import Action, Group, Request, Reservation, Start
+from madang.scheduling.line import Alike, Shape, at_minimum
+from madang.scheduling.model import Action, Request, Reservation, Start
 from madang.scheduling.placement import Attempt, Cluster, place, undo
 from madang.scheduling.preemption import Preemption
 from madang.scheduling.queues import QueueNode
@@ -67,9 +67,20 @@ class Turns:
         self._windows = tuple(self._ledger.windows())
         self._give_up = False
         self._preemption.begin()
-        actions = self._take_turns(self._try)
+        actions: list[Action] = [*self._clear_windows(), *self._take_turns(self._try)]
         self._look_again_at(self._preemption.again_at)
         return actions
+
+    def _clear_windows(self) -> Iterator[Action]:
+        """Room for reservations that have begun and are not used yet."""
+        if not self._windows or not self._ledger.policy.preemption:
+            return
+        used = {run.request.reservation for run in self._ledger.runs}
+        for window in sorted(self._windows, key=lambda window: (window.start, window.id)):
+            if window.start > self._ledger.now:
+                self._look_again_at(window.start)
+            elif series_of(window.id) not in used:
+                yield from self._preemption.clear_window(window)
 
     def take_newcomers(self) -> list[Action] | None:
         """The same when nothing was given back, some have come since, and heads hold places. None:
@@ -305,13 +316,3 @@ class Turns:
             attempt = place(smallest, self._ledger.cluster.emptied())
             self._possible[groups] = attempt.complete
         return self._possible[groups]
-
-
-def at_minimum(groups: Sequence[Group]) -> Shape:
-    """The groups with no more replicas than they need."""
-    return tuple(
-        group
-        if group.replicas_max == group.replicas_min
-        else replace(group, replicas_max=group.replicas_min)
-        for group in groups
-    )
