@@ -154,6 +154,18 @@ def test_nobody_knows_when_something_without_limit_ends() -> None:
     assert wait is not None and wait.expected_start is None
 
 
+def test_only_those_are_named_whose_end_is_needed() -> None:
+    halves = tuple(ask(f"half-{i}", "gpu=0.5", order=i, expected_s=20.0) for i in range(3))
+    four = ask("four", "gpu=4", order=4, time_limit_s=600.0)
+    snapshot = Snapshot(nodes=(node("a"),), requests=(*halves, four))
+    for seconds in (2, 30, 300):
+        planner, _ = told(snapshot, ask("big", "gpu=4", order=5))
+        planner.plan(NOW + seconds)
+        wait = planner.explain("big")
+        assert wait is not None
+        assert "the first frees at about 2026-09-21 14:23 UTC when four ends" in str(wait.reason)
+
+
 def test_what_would_delay_another_says_whom() -> None:
     runs = ask("x", "gpu=4", time_limit_s=3_600.0)
     head = ask("head", "gpu=8", order=1)

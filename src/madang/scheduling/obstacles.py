@@ -23,6 +23,9 @@ from madang.scheduling.reclaim import may_reclaim
 from madang.scheduling.runs import Run
 from madang.scheduling.timeline import Release, Releases, series_of
 
+_MOST_WEIGHED = 24
+"""Of more releases than this it is not asked which of them would do without the others."""
+
 
 class Obstacles:
     """The answers for one state of the ledger. heads: whose places are held, in the order in which
@@ -174,7 +177,8 @@ class Obstacles:
         if found is None:
             return self._with_any_ends(case, request.groups)
         time, placements = found
-        releases = profile.freeing(placements, request.groups)
+        releases = self._needed(profile.freeing(placements, request.groups), request.groups)
+        time = max((release.time for release in releases), default=time)
         owners = self._owners(releases)
         if not owners:
             return Case(case.code, case.facts, [], [], time)
@@ -184,6 +188,31 @@ class Obstacles:
         runs = self._ledger.runs
         known = all(has_known_end(runs.get(release.request_id)) for release in releases)
         return self._ends(case, owners, time if known else None)
+
+    def _needed(self, releases: Sequence[Release], groups: Shape) -> list[Release]:
+        """Those without which it would not fit: nobody is named whose end would change nothing.
+        Runs of which nobody knows when they end are left out first, then those that end last."""
+        runs = self._ledger.runs
+        needed = list(releases)
+        if len(needed) > _MOST_WEIGHED:
+            return needed
+        order = sorted(
+            dict.fromkeys(release.request_id for release in releases),
+            key=lambda one: (
+                has_known_end(runs.get(one)),
+                -max(release.time for release in releases if release.request_id == one),
+                one,
+            ),
+        )
+        for left_out in order:
+            rest = [release for release in needed if release.request_id != left_out]
+            cluster = self._free.copy()
+            for release in rest:
+                if release.node_id in cluster.node_ids:
+                    cluster.give(release.node_id, release.need, release.devices)
+            if place(at_minimum(groups), cluster).complete:
+                needed = rest
+        return needed
 
     def _with_any_ends(self, case: Case, groups: Shape) -> Case:
         """Nobody knows when it fits: what runs where it would fit if nothing did."""
