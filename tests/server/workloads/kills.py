@@ -143,7 +143,7 @@ class _Control:
             line = await reader.readline()
         finally:
             writer.close()
-        if not line:
+        if not line.endswith(b"\n"):  # killed while it answered
             raise ConnectionResetError
         return json.loads(line)
 
@@ -195,6 +195,7 @@ async def soak(
             for _ in range(kills):
                 await _people(control, state_dir, chance, done, user, project, queues)
                 control.kill()
+                assert not nodes.done(), nodes.exception()
                 done.kills += 1
                 _look(state_dir, done)
                 control.start()

@@ -196,3 +196,21 @@ async def test_limits(people: People) -> None:
         await platform.submit("true")
     await limits.set_limit(context, admin, LimitSet("user:member"))
     await platform.submit("true")
+
+
+async def test_a_limit_is_told_by_name(people: People) -> None:
+    admin = await people.principal("admin")
+    async with platform_of(people, a={"cpu": 8}) as platform:
+        await limits.set_limit(people.context, admin, LimitSet("user:member", running=1))
+        first = await platform.submit("wait")
+        await platform.until_state(first, WorkloadState.RUNNING)
+        second = await platform.submit("wait")
+        await platform.until(second, lambda row: row.reason is not None)
+        async with people.client("member") as member:
+            job = (await member.get(f"/api/v1/jobs/{second}")).json()["job"]
+            why = (await member.get(f"/api/v1/jobs/{second}/why")).json()
+    user_id = people.user_ids["member"]
+    assert "user member" in job["reason"]["message"], job
+    assert user_id not in str(job["reason"])
+    assert any("user member" in line for line in why["lines"])
+    assert user_id not in str(why)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from madang.core.reasons import Reason
+from madang.core.reasons import Reason, ReasonCode
 from madang.core.resources import MILLI
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
 from madang.schemas.events import Event
 from madang.schemas.jobs import Device, Job, Task, Why
 from madang.server.workloads.jobs import Names
+from madang.server.workloads.reason_names import with_subjects
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import EventRow, TaskRow, WorkloadRow
 
@@ -18,10 +19,12 @@ NOBODYS: Mapping[str, str] = {}
 
 
 def why_of(reason: Mapping[str, Any] | None, jobs: Mapping[str, str] = NOBODYS) -> Why | None:
-    """`jobs`: the names of those that the reader may see; others are "another job"."""
+    """`jobs`: names of those that the reader may see (`names_in_reasons`); others are "another
+    job"."""
     if reason is None:
         return None
-    shown = Reason.from_json(dict(reason)).seen_by(jobs.get)
+    named = Reason(ReasonCode(reason["code"]), with_subjects(reason["facts"], jobs))
+    shown = named.seen_by(jobs.get)
     return Why(str(shown.code), str(shown), shown.facts)
 
 

@@ -48,7 +48,7 @@ async def explain_job(
         groups=[_group(one.role, nodes) for one in counted.roles for nodes in one.nodes]
         if counted
         else [],
-        lines=counted.lines() if counted else [],
+        lines=[_in_names(why, line) for line in counted.lines()] if counted else [],
     )
 
 
@@ -87,6 +87,12 @@ async def set_priority(
 async def _shown(context: ServerContext, actor: Principal, row: WorkloadRow) -> Job:
     async with context.db.read() as session:
         return job_of(row, await jobs.names_of(session, actor, [row]))
+
+
+def _in_names(why: job_waits.Why, line: str) -> str:
+    """Limits name users and projects by id."""
+    named = line.replace(why.row.user_id, why.names.users[why.row.user_id])
+    return named.replace(why.row.project_id, why.names.projects[why.row.project_id])
 
 
 def _group(role: str, nodes: NodesWhy) -> NodeGroup:

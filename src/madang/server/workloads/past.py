@@ -50,7 +50,8 @@ async def list_past_work(
     found = []
     for row in rows:
         shown = principal.sees(row.project_id)
-        queue = tree.path(row.queue_id) if row.queue_id in tree.rows else row.queue_id
+        queue = tree.rows.get(row.queue_id)
+        named = queue is not None and (shown or queue.project_id is None)
         found.append(
             _past_work(
                 row,
@@ -58,7 +59,7 @@ async def list_past_work(
                 name=row.name if shown else "",
                 project=names.projects[row.project_id] if shown else "",
                 user=names.users[row.user_id],
-                queue=queue,
+                queue=tree.path(row.queue_id) if named else row.queue_id,
             )
         )
     return found

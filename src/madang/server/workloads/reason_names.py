@@ -1,4 +1,4 @@
-"""Jobs that reasons speak of, by name, for those who may see them."""
+"""Jobs, users and projects that reasons speak of, by name, for those who may see them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
+from madang.server.identity.tables import ProjectRow, UserRow
 from madang.server.workloads.tables import EventRow, WorkloadRow
 
 
@@ -17,16 +18,52 @@ async def names_in_reasons(
     session: AsyncSession, principal: Principal, reasons: Iterable[Mapping[str, Any] | None]
 ) -> dict[str, str]:
     """Id → name of the jobs that these reasons (as rows keep them) name, of those that she
-    sees."""
-    wanted = {job for reason in reasons if reason for job in _jobs(reason["facts"])}
+    sees; `user:ID` → `user mina` of the limits that they name, projects alike."""
+    told = [reason["facts"] for reason in reasons if reason]
+    wanted = {job for facts in told for job in _jobs(facts)}
+    subjects = {subject for facts in told for subject in _subjects(facts)}
+    named = await _named_subjects(session, subjects) if subjects else {}
     if not wanted:
-        return {}
+        return named
     rows = await session.execute(
         select(WorkloadRow.id, WorkloadRow.name, WorkloadRow.project_id).where(
             WorkloadRow.id.in_(wanted)
         )
     )
-    return {job: name for job, name, project_id in rows if principal.sees(project_id)}
+    return named | {job: name for job, name, project_id in rows if principal.sees(project_id)}
+
+
+def with_subjects(facts: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The facts of a reason with users and projects by name."""
+    shown = dict(facts)
+    if "subject" in shown:
+        shown["subject"] = names.get(shown["subject"], shown["subject"])
+    for name in ("also", "remedy"):
+        if name in shown:
+            shown[name] = [
+                {**part, "facts": with_subjects(part["facts"], names)}
+                if "facts" in part
+                else with_subjects(part, names)
+                for part in shown[name]
+            ]
+    return shown
+
+
+async def _named_subjects(session: AsyncSession, subjects: set[str]) -> dict[str, str]:
+    ids = {subject.partition(":")[2] for subject in subjects}
+    users = await session.execute(select(UserRow.id, UserRow.name).where(UserRow.id.in_(ids)))
+    named = {f"user:{found}": f"user {name}" for found, name in users}
+    projects = await session.execute(
+        select(ProjectRow.id, ProjectRow.name).where(ProjectRow.id.in_(ids))
+    )
+    return named | {f"project:{found}": f"project {name}" for found, name in projects}
+
+
+def _subjects(facts: Mapping[str, Any]) -> Iterator[str]:
+    if subject := facts.get("subject"):
+        yield subject
+    for clause in facts.get("also", ()):
+        yield from _subjects(clause["facts"])
 
 
 async def names_in_events(
