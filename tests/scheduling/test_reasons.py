@@ -155,7 +155,7 @@ def test_nobody_knows_when_something_without_limit_ends() -> None:
 
 
 def test_only_those_are_named_whose_end_is_needed() -> None:
-    halves = tuple(ask(f"half-{i}", "gpu=0.5", order=i, expected_s=20.0) for i in range(3))
+    halves = tuple(ask(f"half-{i}", "gpu=0.5", order=i) for i in range(3))
     four = ask("four", "gpu=4", order=4, time_limit_s=600.0)
     snapshot = Snapshot(nodes=(node("a"),), requests=(*halves, four))
     for seconds in (2, 30, 300):
