@@ -25,6 +25,7 @@ from madang.scheduling import (
     Start,
     Withdrawn,
 )
+from madang.scheduling.model import Amounts
 from tests.scheduling.world import World, ask, node
 
 WANTED = (
@@ -37,17 +38,23 @@ WANTED = (
 )
 
 
+LIMITS: tuple[Amounts, ...] = ((("gpu", 4000),), (("gpu/H100", 3000),))
+
+
 def some_queue(chance: random.Random) -> Queue:
     name = chance.choice("pqrs")
     parent = "" if name in "pq" else "p"
-    amounts = [None, None, (("gpu", 2000),), (("cpu", 6000), ("gpu", 3000))]
+    amounts: list[Amounts | None] = [
+        None, None, (("gpu", 2000),), (("cpu", 6000), ("gpu", 3000)),
+    ]  # fmt: skip
+    given = chance.choice(amounts[1:])
     return Queue(
         name,
         name,
         parent,
         weight=chance.choice([1.0, 1.0, 3.0]),
-        guarantee=chance.choice(amounts[1:]) or (),
-        limit=chance.choice([None, None, (("gpu", 4000),), (("gpu/H100", 3000),)]),
+        guarantee=given or (),
+        limit=chance.choice([None, None, *LIMITS]),
         borrowing_limit=chance.choice(amounts),
         lending_limit=chance.choice(amounts),
         reclaimable=chance.random() < 0.8,

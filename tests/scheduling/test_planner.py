@@ -31,6 +31,7 @@ from madang.scheduling import (
     Wait,
     Withdrawn,
 )
+from madang.scheduling.model import Action
 
 GIB = 2**30
 FIRST_FIT = Policy(placement="first-fit")
@@ -223,7 +224,7 @@ WANTED = (
 )
 
 
-def _decision(action: Start | Wait) -> object:
+def _decision(action: Action) -> object:
     """A sentence may have been said a moment earlier: of a wait only who, and why."""
     return (action.request_id, action.reason.code) if isinstance(action, Wait) else action
 
@@ -269,7 +270,7 @@ class World:
             policy=FIRST_FIT,
         )
 
-    def plan(self) -> list[Start | Wait]:
+    def plan(self) -> list[Action]:
         fresh = Planner()
         fresh.load(self.snapshot())
         expected = fresh.plan(self.now)

@@ -110,9 +110,9 @@ class Work:
     attained_gpu_s: GPU seconds it has had. speeds: (GPUs, units per second), measured or modelled,
     sorted; empty: not known. step_times: (replicas on each node, largest first; seconds of a
     step): what a placement costs, measured or modelled. restart_s: what a stop and a start cost.
-    expected_total: what jobs of its template took in all; learned. overrun: by which factor jobs of
-    its user and template went past what they had declared; learned. measured_gpus: the most GPUs
-    that `speeds` was measured with; above, it is foretold.
+    expected_total: what jobs of its template took in all; learned. overrun: by which factor jobs
+    of its user and template went past what they had declared; learned. measured_gpus: the most
+    GPUs that `speeds` was measured with; above, it is foretold.
     """
 
     total: float | None = None

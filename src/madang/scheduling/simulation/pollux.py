@@ -151,7 +151,7 @@ class Application:
     @property
     def total(self) -> float:
         """The progress at which a job is done."""
-        return self.progress_at[self.epochs]
+        return float(self.progress_at[self.epochs])
 
     def gradient(self, batch: int, epoch: int) -> tuple[float, float]:
         """Square of the gradient's mean, and its variance, in an epoch."""
@@ -215,7 +215,7 @@ class Application:
 
     @cached_property
     def _between_measured(self) -> Any:
-        from scipy.interpolate import LinearNDInterpolator
+        from scipy.interpolate import LinearNDInterpolator  # type: ignore[import-untyped]
 
         sums: dict[tuple[float, float, float], list[tuple[float, float]]] = {}
         for placement, local, step_s, sync_s in self._placements.tolist():
