@@ -6,6 +6,7 @@ for tests in which the database does not matter.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import settings
 
 from madang.core.clock import Clock, ManualClock
 from madang.core.ids import new_id
@@ -29,6 +31,10 @@ from madang.server.identity.principal import Principal
 from madang.server.identity.tables import MembershipRow, ProjectRow, UserRow
 from madang.server.identity.tokens import issue_token, load_principal
 from tests.postgres import PostgresServer, find_postgres
+
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,9 +14,10 @@ from madang.scheduling.placement import Cluster, place, undo
 from madang.scheduling.runs import Run
 
 
-def grow(ledger: Ledger, idle: Cluster, actions: Sequence[Action]) -> list[Action]:
-    """The actions, with what is idle given out: one replica at a time to each in turn, to those
-    first whose queue holds least. What starts now starts larger; others are resized.
+def grow(ledger: Ledger, idle: Cluster, actions: Sequence[Action]) -> tuple[list[Action], bool]:
+    """The actions, with what is idle given out, and whether anything was: one replica at a time
+    to each in turn, to those first whose queue holds least. What starts now starts larger; others
+    are resized.
 
     idle: what is free and kept for nobody; where it is not the ledger's own cluster, both are
     changed.
@@ -27,17 +28,20 @@ def grow(ledger: Ledger, idle: Cluster, actions: Sequence[Action]) -> list[Actio
     full: set[tuple[Resources, Where]] = set()
     while growing:
         growing = [run for run in growing if _grow_once(ledger, idle, run, added, full)]
+    grew = bool(added)
     result: list[Action] = []
     for action in actions:
         if isinstance(action, Start) and action.request.id in added:
             more = added.pop(action.request.id)
             action = replace(action, placements=(*action.placements, *more))
+        elif isinstance(action, Resize) and action.request_id in added:
+            action = replace(action, added=(*action.added, *added.pop(action.request_id)))
         result.append(action)
     for request_id, placements in added.items():
         run = ledger.runs.get(request_id)
         assert run is not None
         result.append(Resize(request_id, run.request.owner, tuple(placements)))
-    return result
+    return result, grew
 
 
 def _may_grow(ledger: Ledger, run: Run) -> bool:

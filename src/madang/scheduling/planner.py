@@ -171,6 +171,17 @@ class Planner:
         ledger, turns = self._ledger, self._turns
         actions = self._rounds.decide() if ledger.tree.shares_in_time else []
         while ledger.changed:
+            actions += self._turn_by_turn()
+            if ledger.runs.resizable:
+                actions, grew = grow(ledger, turns.spare, actions)
+                # What grew into what is idle may leave a head another place to hold.
+                ledger.changed = ledger.loosened = grew and bool(turns.heads)
+        return actions
+
+    def _turn_by_turn(self) -> list[Action]:
+        ledger, turns = self._ledger, self._turns
+        actions: list[Action] = []
+        while ledger.changed:
             if ledger.kept:
                 actions += turns.start_winners()
             newcomers_only = bool(turns.heads) and not ledger.loosened
@@ -185,8 +196,6 @@ class Planner:
             again = bool(done) and bool(turns.heads or ledger.runs.preemptible)
             ledger.changed = ledger.loosened = again
             actions += done
-        if ledger.runs.resizable:
-            actions = grow(ledger, turns.spare, actions)
         return actions
 
     # -- telling ------------------------------------------------------------------------------
