@@ -84,6 +84,12 @@ async def test_windows_come_again_at_the_same_time_of_day(people: People) -> Non
         await reserve(people, "naive", start=NINE.replace(tzinfo=None))
     with pytest.raises(InvalidInput, match="is over already"):
         await reserve(people, "past", start=NINE - timedelta(days=400))
+    for edge in ("9999-12-31T23:00+00:00", "9999-12-31T23:00-14:00"):
+        with pytest.raises(InvalidInput, match="too far away"):
+            await reserve(people, "far", start=datetime.fromisoformat(edge))
+    for edge in ("0001-01-01T00:00+14:00", "0001-01-01T00:00+00:00"):
+        with pytest.raises(InvalidInput, match="is over already"):
+            await reserve(people, "long-past", start=datetime.fromisoformat(edge))
 
 
 async def test_who_may(people: People) -> None:

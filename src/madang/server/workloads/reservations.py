@@ -28,6 +28,7 @@ from madang.server.workloads.history import record_event
 from madang.server.workloads.tables import ReservationRow, ReservationWindowRow
 
 _LONGEST = timedelta(days=366)
+_FARTHEST = timedelta(days=3660)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ async def create_reservation(
     """Reserve. Raises Forbidden, InvalidInput; Conflict when the name is taken, or when it does
     not fit beside others' windows, with the nearest windows that do."""
     resources = Resources.parse(request.resources)
-    windows = windows_of(request)
     now = context.clock.now()
+    _check_start(request.start, now)
+    windows = windows_of(request)
     if windows[0][1] <= now:
         raise InvalidInput("this window is over already", field="end")
     try:
@@ -205,6 +207,19 @@ def windows_of(request: ReservationCreate) -> list[tuple[datetime, datetime]]:
     )
     moments = (map(_moment, span) for span in spans(series))
     return [(start, end) for start, end in moments]
+
+
+def _check_start(start: datetime, now: datetime) -> None:
+    """Near enough to now that its windows are times, too."""
+    _check_aware(start, "start")
+    if start - now > _FARTHEST:
+        raise InvalidInput(
+            f"{start.isoformat()} is too far away",
+            field="start",
+            hint="Reserve at most ten years ahead.",
+        )
+    if now - start > _LONGEST:
+        raise InvalidInput("this window is over already", field="start")
 
 
 def _check_recurrence(request: ReservationCreate, length: timedelta) -> None:
