@@ -105,6 +105,7 @@ def change_priority(session: PortalSession, job: Job) -> None:
 async def move_job(session: PortalSession, job: Job) -> None:
     """Into another queue that work can wait in."""
     say = session.say
+    client = ui.context.client  # the button may be drawn anew while the queues are read
     try:
         queues = [one async for one in session.everywhere.queues.iterate() if one.leaf]
     except MadangError as error:
@@ -128,14 +129,15 @@ async def move_job(session: PortalSession, job: Job) -> None:
         call = f"Client().jobs.move({job.id!r}, {typed['queue']!r})"
         return f"madang job move {job.id} {name}", _python(call)
 
-    FormDialog(
-        session,
-        say("Move {name}", name=job.name),
-        [Field("queue", say("Queue"), here, options=options)],
-        lines,
-        submit,
-        label=say("Move"),
-    )
+    with client:
+        FormDialog(
+            session,
+            say("Move {name}", name=job.name),
+            [Field("queue", say("Queue"), here, options=options)],
+            lines,
+            submit,
+            label=say("Move"),
+        )
 
 
 def _usable(queues: list[Queue], job: Job) -> list[Queue]:
