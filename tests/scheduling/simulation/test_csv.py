@@ -88,12 +88,44 @@ def test_wrong_nodes(tmp_path: Path, text: str, said: str) -> None:
         ("name,parent\na,b\n", "row 2, column 'parent': 'b'"),
         ("name,guarantee\na,gpu\n", "row 2, column 'guarantee': 'gpu'"),
         ("name,weight\na,heavy\n", "row 2, column 'weight': 'heavy'"),
+        ("name,weight\na,1\nb,0\n", "row 3, column 'weight': '0'"),
+        ("name,weight\na,nan\n", "row 2, column 'weight': 'nan'"),
+        ("name,parent\na,b\nb,a\n", "row 2, column 'parent': 'b'"),
+        ("name,parent\na,b\nb,b\n", "row 3, column 'parent': 'b'"),
+        ("name,parent\na,\na,\n", "row 3, column 'name': 'a'"),
+        ("name,ordering\na,best\n", "row 2, column 'ordering': 'best'"),
+        ("name,guarantee,limit\na,gpu=4,gpu=2\n", "row 2, column 'limit': 'gpu=2'"),
+        (
+            "name,parent,guarantee\na,,gpu=2\nb,a,gpu=2\nc,a,gpu=1\n",
+            "row 4, column 'guarantee': 'gpu=1'",
+        ),
     ],
 )
 def test_wrong_queues(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         csv.read_queues(write(tmp_path, "queues.csv", text))
     assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("a,gpu=3", "2, column 'guarantee': 'gpu=3'"),
+        ("a,gpu=1\nb,gpu=2", "3, column 'guarantee': 'gpu=2'"),
+        ("a,gpu=1\nb,gpu/H100=2", "3, column 'guarantee': 'gpu/H100=2'"),
+        ("a,gpu/A100=1", "2, column 'guarantee': 'gpu/A100=1'"),
+        ("a,memory=2TiB", "2, column 'guarantee': 'memory=2TiB'"),
+    ],
+)
+def test_more_guaranteed_than_there_is(tmp_path: Path, text: str, column: str) -> None:
+    nodes = csv.read_nodes(
+        write(tmp_path, "nodes.csv", "name,cpu,memory,gpu,gpu_model\nn,8,1TiB,2,H100\n")
+    )
+    fine = write(tmp_path, "queues.csv", "name,guarantee\na,gpu/H100=1 gpu=1\nb,gpu=1 cpu=8\n")
+    assert len(csv.read_queues(fine, nodes)) == 2
+    with pytest.raises(InvalidInput) as refused:
+        csv.read_queues(write(tmp_path, "queues.csv", f"name,guarantee\n{text}\n"), nodes)
+    assert f"row {column}" in refused.value.message
 
 
 def test_amounts_are_counted_as_queues_count() -> None:

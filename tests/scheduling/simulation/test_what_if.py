@@ -48,6 +48,13 @@ def test_other_quotas() -> None:
     assert language.weight == 2.0
 
 
+def test_guarantees_may_count_on_added_nodes_and_outlive_those_that_are_gone() -> None:
+    more = Changes(settings=("vision.guarantee=gpu=16",), add=("2:H100",))
+    assert changed(plain(), more).queues[0].guarantee == (("gpu", 16000),)
+    less = Changes(settings=("vision.guarantee=gpu=8",), without=("a",))
+    assert changed(plain(), less).queues[0].guarantee == (("gpu", 8000),)
+
+
 def test_more_load_comes_in_less_time() -> None:
     faster = changed(plain(), Changes(inflate=2.0))
     assert faster.last_arrival == 3.5
@@ -64,6 +71,22 @@ def test_more_load_comes_in_less_time() -> None:
         (Changes(settings=("vision.weight=much",)), "is not a number"),
         (Changes(settings=("vision",)), "sets nothing"),
         (Changes(settings=("vision.guarantee=gpu=lots",)), "gpu=lots"),
+        (Changes(settings=("vision.weight=nan",)), "--set vision.weight=nan: the weight"),
+        (Changes(settings=("vision.weight=-1",)), "--set vision.weight=-1: the weight"),
+        (Changes(settings=("vision.weight=inf",)), "--set vision.weight=inf: the weight"),
+        (Changes(settings=("vision.min_runtime_s=nan",)), "--set vision.min_runtime_s=nan: "),
+        (Changes(settings=("vision.ordering=best",)), "--set vision.ordering=best: 'best' is"),
+        (Changes(settings=("vision.parent=vision",)), "--set vision.parent=vision: queue 'vis"),
+        (Changes(settings=("vision.parent=speech",)), "there is no queue 'speech'"),
+        (Changes(settings=("vision.guarantee=gpu=9",)), "the cluster has 8"),
+        (
+            Changes(settings=("vision.limit=gpu=2", "vision.guarantee=gpu=4", "vision.weight=2")),
+            "--set vision.limit=gpu=2: the limit of 'vision'",
+        ),
+        (
+            Changes(settings=("vision.guarantee=gpu=6", "language.guarantee=gpu=4")),
+            "'language' can't be guaranteed gpu=4: the cluster has 8",
+        ),
     ],
 )
 def test_what_is_not_there_is_said(changes: Changes, said: str) -> None:

@@ -19,6 +19,7 @@ from madang.core import amounts
 from madang.core.errors import InvalidInput
 from madang.core.resources import KEYS, MILLI, Resources, parse_bytes
 from madang.scheduling.model import Amounts, Device, Group, Node, Queue, Request
+from madang.scheduling.simulation.queue_rules import faults
 from madang.scheduling.simulation.table import Row, read_table
 from madang.scheduling.simulation.trace import Job, Trace, in_order, one_queue
 
@@ -43,8 +44,9 @@ _GPU_MEMORY = 80 << 30
 def read(jobs_path: Path, nodes_path: Path, queues_path: Path | None = None) -> Trace:
     """Raises InvalidInput naming file, row and column."""
     jobs = read_jobs(jobs_path)
-    queues = read_queues(queues_path) if queues_path else one_queue(jobs, "priority")
-    return Trace(jobs_path.stem, read_nodes(nodes_path), jobs, queues)
+    nodes = read_nodes(nodes_path)
+    queues = read_queues(queues_path, nodes) if queues_path else one_queue(jobs, "priority")
+    return Trace(jobs_path.stem, nodes, jobs, queues)
 
 
 def read_jobs(path: Path) -> tuple[Job, ...]:
@@ -137,13 +139,30 @@ def copies(node: Node, count: int) -> Iterator[Node]:
         yield replace(node, id=name, name=name)
 
 
-def read_queues(path: Path) -> tuple[Queue, ...]:
+def read_queues(path: Path, nodes: Sequence[Node] | None = None) -> tuple[Queue, ...]:
+    """With `nodes`, no more may be guaranteed than they have."""
     rows = list(read_table(path, QUEUE_COLUMNS, QUEUE_OPTIONS))
     names = {row.required("name") for row in rows}
     for row in rows:
         if row.text("parent") and row.text("parent") not in names:
             raise row.bad("parent", f"Queues of this file: {', '.join(sorted(names))}.")
-    return tuple(_queue(row) for row in rows)
+    queues = tuple(_queue(row) for row in rows)
+    if len(names) < len(rows):
+        raise _twice(rows)
+    if fault := next(faults(queues, nodes), None):
+        row = next(row for row in rows if row.required("name") == fault.queue)
+        raise row.bad(fault.field, f"{fault.message[0].upper()}{fault.message[1:]}. {fault.hint}")
+    return queues
+
+
+def _twice(rows: Sequence[Row]) -> InvalidInput:
+    """Two rows have one name."""
+    seen: set[str] = set()
+    for row in rows:
+        if row.required("name") in seen:
+            return row.bad("name", "Names must differ.")
+        seen.add(row.required("name"))
+    raise AssertionError(rows)
 
 
 def _queue(row: Row) -> Queue:

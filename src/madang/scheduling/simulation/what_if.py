@@ -10,6 +10,7 @@ from typing import Any
 from madang.core.errors import InvalidInput
 from madang.scheduling.model import Amounts, Node, Queue
 from madang.scheduling.simulation import csv
+from madang.scheduling.simulation.queue_rules import faults
 from madang.scheduling.simulation.trace import Job, Trace
 
 _AMOUNTS = ("guarantee", "limit", "borrowing_limit", "lending_limit")
@@ -39,12 +40,15 @@ class Changes:
 
 def changed(trace: Trace, changes: Changes) -> Trace:
     """Raises InvalidInput where a change names what is not there."""
-    queues = csv.read_queues(changes.queues) if changes.queues else trace.queues
+    nodes = changed_nodes(trace.nodes, changes)
+    # A guarantee may stay while nodes go, as it does in a cluster.
+    more = max(trace.nodes, nodes, key=len)
+    queues = csv.read_queues(changes.queues, more) if changes.queues else trace.queues
     for text in changes.settings:
         queues = _with_setting(queues, text)
+    _check_settings(queues, more, changes.settings)
     _check_queues(queues, trace.jobs)
     jobs = _faster(trace, changes.inflate)
-    nodes = changed_nodes(trace.nodes, changes)
     return replace(trace, nodes=nodes, queues=queues, jobs=jobs)
 
 
@@ -97,8 +101,42 @@ def _with_setting(queues: tuple[Queue, ...], text: str) -> tuple[Queue, ...]:
         raise InvalidInput(f"there is no queue {name!r}", hint=f"There are {names or 'none'}.")
     if setting not in SETTINGS:
         raise InvalidInput(f"a queue has no {setting!r}", hint=f"It has {', '.join(SETTINGS)}.")
-    changed_queue = replace(found[0], **{setting: _value(setting, value)})
+    chosen = _parent(value, queues) if setting == "parent" else _value(setting, value)
+    changed_queue = replace(found[0], **{setting: chosen})
     return tuple(changed_queue if queue is found[0] else queue for queue in queues)
+
+
+def _parent(text: str, queues: Sequence[Queue]) -> str:
+    """The id of the queue of that name; empty for the root."""
+    if not text:
+        return ""
+    for queue in queues:
+        if text in (queue.name, queue.id):
+            return queue.id
+    raise InvalidInput(
+        f"'parent={text}': there is no queue {text!r}",
+        field="parent",
+        hint=f"There are {', '.join(sorted(queue.name for queue in queues)[:20])}.",
+    )
+
+
+def _check_settings(
+    queues: Sequence[Queue], nodes: Sequence[Node], settings: Sequence[str]
+) -> None:
+    """Once all are set: one may make room for another. The error names the one at fault."""
+    fault = next(faults(queues, nodes), None) if settings else None
+    if fault is None:
+        return
+    names = {queue.id: queue.name for queue in queues}
+    targets = [text.partition("=")[0].rpartition(".") for text in settings]
+    own = [
+        text
+        for text, (name, _, field) in zip(settings, targets, strict=True)
+        if field == fault.field and name in (fault.queue, names[fault.queue])
+    ]
+    raise InvalidInput(
+        f"--set {(own or settings)[-1]}: {fault.message}", field=fault.field, hint=fault.hint
+    )
 
 
 def _value(setting: str, text: str) -> Any:
