@@ -38,6 +38,9 @@ async def test_a_tree_of_queues(sqlite_people: People) -> None:
             "queue", "update", "train", "--guarantee", "much", user="admin"
         )
         assert isinstance(refused.exception, InvalidInput)
+        for weight in ("nan", "inf"):
+            refused = await terminal.type("queue", "create", "x", "--weight", weight, user="admin")
+            assert isinstance(refused.exception, InvalidInput)
         assert "research/train has weight 2" in await well(terminal, "queue", "explain", "train")
         explained = json.loads(await well(terminal, "queue", "explain", "train", "--json"))
         assert explained["queue"]["open"] is False
@@ -87,9 +90,10 @@ async def test_reservations(sqlite_people: People) -> None:
         assert isinstance(refused.exception, Conflict)
         assert "It fits from" in str(refused.exception)
         assert len(refused.exception.details["nearest"]) == 2
-        refused = await terminal.type(
-            "reservation", "create", "x", "--start", "noon", user="admin"
-        )
-        assert isinstance(refused.exception, InvalidInput)
+        for start in ("noon", "0001-01-01T00:00+14:00", "9999-12-31T23:00"):
+            refused = await terminal.type(
+                "reservation", "create", "x", "--start", start, "--for", "2h", user="admin"
+            )
+            assert isinstance(refused.exception, InvalidInput)
         await well(terminal, "reservation", "cancel", "demo")
         await well(terminal, "reservation", "create", "other", *words)

@@ -236,10 +236,17 @@ def _print_waiting(found: QueueExplanation) -> None:
 
 def _settings(**given: Any) -> dict[str, Any]:
     """What was given, as `QueueCreate` and `QueueChange` have it."""
+    import math
+
     from madang.cli._job_options import parse_duration
     from madang.core.amounts import split_amounts
+    from madang.core.errors import InvalidInput
 
     settings = {name: value for name, value in given.items() if value is not None}
+    if not math.isfinite(settings.get("weight", 1.0)):
+        raise InvalidInput(
+            f"{settings['weight']} is no weight", field="weight", hint="Write 2 for twice a 1."
+        )
     if (text := settings.pop("min_runtime", None)) is not None:
         settings["min_runtime_s"] = parse_duration(text, "min-runtime")
     for name in ("guarantee", "limit", "borrowing_limit", "lending_limit"):

@@ -137,7 +137,7 @@ def _moment(text: str, option: str) -> datetime:
 
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidInput(
             f"{text!r} is no time", field=option, hint="Write 2026-11-23T09:00."
         ) from None

@@ -146,6 +146,8 @@ def _show(outcome: Outcome, as_json: bool, html: Path | None) -> None:
     if waits:
         print()
         _print_table(["wait p50 / p90 / p99", "jobs", *names], waits)
+    if lines := outcome.never_placed():
+        print("\n".join(("\nNever placed:", *lines)))
     if html is not None:
         print(f"\nThe report with charts is in {html}")
 
@@ -224,12 +226,18 @@ def _moment(text: str, now: datetime) -> datetime:
     from datetime import timedelta
 
     from madang.cli._job_options import parse_duration
+    from madang.core.errors import InvalidInput
 
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         return now - timedelta(seconds=parse_duration(text, "since"))
-    return when if when.tzinfo else when.astimezone()
+    try:
+        return when.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(
+            f"{text!r} is no time to begin at", field="since", hint="Write 7d, 12h or 2026-11-01."
+        ) from None
 
 
 def _write(path: Path, text: str) -> None:

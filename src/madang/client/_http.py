@@ -60,6 +60,13 @@ def error_of(response: httpx.Response) -> MadangError:
     )
 
 
+def unsendable(error: ValueError) -> InvalidInput:
+    """What JSON can't say."""
+    return InvalidInput(
+        f"this can't be sent: {error}", hint="Use numbers that are finite, not nan or inf."
+    )
+
+
 def connection_error(url: str, error: Exception) -> ConnectionFailed:
     cause = str(error) or type(error).__name__
     return ConnectionFailed(

@@ -17,6 +17,7 @@ from madang.client._http import (
     default_headers,
     error_of,
     trust_of,
+    unsendable,
     without_none,
 )
 from madang.client.config import ClientConfig
@@ -69,6 +70,8 @@ class AsyncTransport:
             try:
                 response = await self._http.post(f"/api/v1/{path}", json=json, headers=headers)
                 break
+            except ValueError as error:
+                raise unsendable(error) from None
             except httpx.HTTPError as error:
                 sent = sent or not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
                 if pause_s is None or not sent:
@@ -84,6 +87,8 @@ class AsyncTransport:
         """Like `call`, for any address; the answer as it is."""
         try:
             response = await self._http.request(method, url, params=_query(params), **options)
+        except ValueError as error:
+            raise unsendable(error) from None
         except httpx.HTTPError as error:
             raise connection_error(self.config.url, error) from None
         if response.is_error:
