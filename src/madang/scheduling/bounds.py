@@ -73,7 +73,7 @@ class Bounds:
                 for queue in self._ledger.tree.queues
                 if (node := self._ledger.tree.node(queue.id)) is not None
                 and node.id not in own
-                and (kept := node.guarantee.get(name, 0) - _beneath_sum(node, uses)) > 0
+                and (kept := node.floor.get(name, 0) - _beneath_sum(node, uses)) > 0
             ]
             if not unused:
                 continue
@@ -102,7 +102,7 @@ class Bounds:
 
     def _taken(self, node: QueueNode, name: str, uses: dict[str, int], returnable: bool) -> int:
         """What counts as taken beneath a node: what is used, or what is kept, if that is more."""
-        floor = (node.lent_not if returnable else node.guarantee).get(name, 0)
+        floor = (node.lent_not if returnable else node.floor).get(name, 0)
         if not node.children:
             return max(uses.get(node.id, 0), floor)
         beneath = sum(self._taken(child, name, uses, returnable) for child in node.children)

@@ -43,6 +43,7 @@ class QueueNode:
         "borrowing",
         "children",
         "firm",
+        "floor",
         "guarantee",
         "id",
         "kept",
@@ -82,6 +83,10 @@ class QueueNode:
             for name, amount in queue.guarantee
             if name in lending and amount > lending[name]
         }
+        for amounts in (self.lent_not, floor := dict(self.guarantee)):
+            _count_models(amounts)
+        self.floor = floor
+        """What is guaranteed of each name, where that of a model is also one of its kind."""
         self.kept: dict[str, int] = {}
         """What counts as taken for those who would not give back: use, or the guarantee."""
         self.firm: dict[str, int] = {}
@@ -122,6 +127,25 @@ class QueueNode:
                 return False
         return named
 
+    def exceeds_guarantee(self, names: Iterable[str], given: Amounts = ()) -> bool:
+        """Whether it holds more of one of these than is guaranteed to it, and so may lose `given`:
+        nothing of a model of which it holds no more than that."""
+        planned, guarantee = self.planned, self.guarantee
+        for name, _ in given:
+            if "/" in name and planned.get(name, 0) <= guarantee.get(name, -1):
+                return False
+        return any(planned.get(name, 0) > self._guaranteed(name) for name in names)
+
+    def _guaranteed(self, name: str) -> int:
+        """How much of what it holds of this is within its guarantee: of models, what it has of
+        them."""
+        beneath = sum(
+            min(bound, self.planned.get(other, 0))
+            for other, bound in self.guarantee.items()
+            if other.startswith(f"{name}/")
+        )
+        return max(self.guarantee.get(name, 0), beneath)
+
     def held_by(self, user: str) -> float:
         return self.tree.share_of(self._by_user.get(user, {}))
 
@@ -156,7 +180,7 @@ class QueueNode:
                 return found
             alike = found[1]
             rank = (
-                not child.guarantees(alike.least),
+                not is_guaranteed(found[0], child, alike.least),
                 child.share / child.queue.weight,
                 alike.keys[0],
                 child.id,
@@ -257,8 +281,7 @@ class QueueTree:
             node.parent.children.append(node)
         orders = {queue.ordering for queue in self._queues.values()}
         self.shares_in_time = bool(orders & TIME_SHARING)
-        names = {name for queue in self._queues.values() for name, _ in queue.guarantee}
-        self._kept_names = frozenset(names)
+        self._kept_names = frozenset(name for node in self._nodes.values() for name in node.floor)
         self._keep(self.root)
 
     def _keep(self, node: QueueNode) -> None:
@@ -267,7 +290,7 @@ class QueueTree:
         for name in self._kept_names:
             kept = sum(child.kept.get(name, 0) for child in node.children)
             firm = sum(child.firm.get(name, 0) for child in node.children)
-            node.kept[name] = max(kept, node.guarantee.get(name, 0))
+            node.kept[name] = max(kept, node.floor.get(name, 0))
             node.firm[name] = max(firm, node.lent_not.get(name, 0))
 
     # -- sums ---------------------------------------------------------------------------------
@@ -346,7 +369,7 @@ class QueueTree:
         """Carry a change of use up to where guarantees swallow it."""
         leaf_kept, leaf_firm = leaf.kept.get(name, 0), leaf.firm.get(name, 0)
         used = leaf.planned.get(name, 0)
-        kept = max(used, leaf.guarantee.get(name, 0))
+        kept = max(used, leaf.floor.get(name, 0))
         firm = max(used, leaf.lent_not.get(name, 0))
         leaf.kept[name], leaf.firm[name] = kept, firm
         more_kept, more_firm = kept - leaf_kept, firm - leaf_firm
@@ -354,7 +377,7 @@ class QueueTree:
         while node is not None and (more_kept or more_firm):
             beneath_kept = sum(child.kept.get(name, 0) for child in node.children)
             beneath_firm = sum(child.firm.get(name, 0) for child in node.children)
-            kept = max(beneath_kept, node.guarantee.get(name, 0))
+            kept = max(beneath_kept, node.floor.get(name, 0))
             firm = max(beneath_firm, node.lent_not.get(name, 0))
             more_kept, more_firm = kept - node.kept.get(name, 0), firm - node.firm.get(name, 0)
             node.kept[name], node.firm[name] = kept, firm
@@ -401,7 +424,7 @@ class QueueTree:
                     child.firm.get(name, 0) if returnable else child.kept.get(name, 0)
                     for child in node.children
                 )
-            floor = node.lent_not if returnable else node.guarantee
+            floor = node.lent_not if returnable else node.floor
             more = max(beneath + more, floor.get(name, 0)) - taken
             if more <= 0:
                 return None
@@ -425,6 +448,28 @@ class QueueTree:
             node = pending.pop()
             yield node
             pending += node.children
+
+
+def is_guaranteed(leaf: QueueNode, top: QueueNode, asked: Amounts) -> bool:
+    """Whether a request of `leaf` is within the guarantee of a queue from there up to `top`: what
+    a queue is guaranteed is its own, whatever others beneath the same one have borrowed."""
+    for node in leaf.path:
+        if node.guarantees(asked):
+            return True
+        if node is top:
+            break
+    return False
+
+
+def _count_models(amounts: dict[str, int]) -> None:
+    """Count what is named of models of a kind as of that kind, where that is more."""
+    kinds: dict[str, int] = {}
+    for name, amount in amounts.items():
+        kind, slash, _ = name.partition("/")
+        if slash:
+            kinds[kind] = kinds.get(kind, 0) + amount
+    for kind, amount in kinds.items():
+        amounts[kind] = max(amounts.get(kind, 0), amount)
 
 
 def _is_in_cycle(node: QueueNode) -> bool:

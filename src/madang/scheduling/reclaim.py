@@ -7,7 +7,7 @@ Why nobody takes back what was just taken from it is said in `preemption`.
 from __future__ import annotations
 
 from madang.scheduling.model import Amounts
-from madang.scheduling.queues import QueueNode
+from madang.scheduling.queues import QueueNode, is_guaranteed
 
 
 class Claim:
@@ -25,16 +25,17 @@ class Claim:
         own_side, other_side, reclaimable = parting(self._leaf, other)
         if own_side is None or other_side is None or not reclaimable:
             return False
-        planned, guarantee = other_side.planned, other_side.guarantee
         held = {name for name, _ in given} if given else self._scarcest
-        if not any(
-            planned.get(name, 0) > guarantee.get(name, 0) for name in self._scarcest & held
-        ):
-            return False
+        for node in other.path:
+            if not node.exceeds_guarantee(self._scarcest & held, given):
+                return False  # within its guarantee, though one above it may borrow
+            if node is other_side:
+                break
         if own_side.id not in self._own:
             share = self._leaf.tree.share_with(own_side, self._asked, 1)
             weighted = share / own_side.queue.weight
-            self._own[own_side.id] = (own_side.guarantees(self._asked), weighted)
+            guaranteed = is_guaranteed(self._leaf, own_side, self._asked)
+            self._own[own_side.id] = (guaranteed, weighted)
         guaranteed, own = self._own[own_side.id]
         if guaranteed:
             return True
