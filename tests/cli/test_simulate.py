@@ -88,6 +88,15 @@ def test_more_nodes_make_waits_shorter() -> None:
     assert more["wait_s"]["mean"] < plain["wait_s"]["mean"]
 
 
+def test_the_table_says_why_something_was_never_placed(tmp_path: Path) -> None:
+    jobs = tmp_path / "jobs.csv"
+    jobs.write_text("id,submitted_at,duration_s,gpu\nsmall,0,5,1\nlarge,0,5,64\n")
+    result = simulate("-w", str(jobs), *CSV[2:])
+    assert "Never placed:\nlarge: " in result.stdout
+    assert len(result.stdout.partition("large: ")[2].strip()) > 10
+    assert "small" not in result.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said", "hint"),
     [
@@ -96,6 +105,8 @@ def test_more_nodes_make_waits_shorter() -> None:
         (("--format", "nope"), "'nope' is not a format", "openb, pollux, philly, kueue"),
         (("--inflate", "0"), "--inflate 0 is out of range", "From"),
         (("--set", "speech.weight=2"), "no queue 'speech'", "vision"),
+        (("--set", "vision.guarantee=gpu=999"), "the cluster has 40", "At most gpu=40"),
+        (("--set", "vision.parent=vision"), "would be above itself", "Choose a parent"),
         (("--without-node", "z"), "no node 'z'", "h100-0"),
         (("--add-nodes", "many:H100"), "says not how many", "4:H100"),
         (("--html", "/nowhere/report.html"), "can't be written", "another file"),

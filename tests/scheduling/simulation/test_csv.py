@@ -56,6 +56,16 @@ def test_elastic_jobs_and_counts_of_nodes(tmp_path: Path) -> None:
         (JOBS + "0,60,1,1,8\n", "row 2, column 'memory': '8'"),
         (JOBS + "0,60,1,1\n", "row 2: 4 cells, 5 columns"),
         (JOBS, "jobs.csv has no jobs"),
+        (
+            JOBS + "0,60,1,1,1GiB\n2026-11-21,60,1,1,1GiB\n",
+            "row 3, column 'submitted_at': '2026-11-21'",
+        ),
+        (JOBS + "2026-11-21,60,1,1,1GiB\n5,60,1,1,1GiB\n", "row 3, column 'submitted_at': '5'"),
+        (JOBS + "1e300,60,1,1,1GiB\n", "row 2, column 'submitted_at': '1e300'"),
+        (JOBS + "nan,60,1,1,1GiB\n", "row 2, column 'submitted_at': 'nan'"),
+        (JOBS + "0,1e300,1,1,1GiB\n", "row 2, column 'duration_s': '1e300'"),
+        ("submitted_at,duration_s,replicas\n0,1,1..1000000000\n", "row 2, column 'replicas'"),
+        ("submitted_at,duration_s,priority\n0,1,1e300\n", "row 2, column 'priority': '1e300'"),
         (JOBS.replace("cpu", "id") + "0,1,1,x,1GiB\n0,1,1,x,1GiB\n", "row 3, column 'id': 'x'"),
     ],
 )
@@ -74,6 +84,10 @@ def test_wrong_jobs(tmp_path: Path, text: str, said: str) -> None:
         (NODES + "n,8,1GiB,1\nn,8,1GiB,1\n", "node 'n' twice"),
         (NODES + "n,8,1GiB,1.5\n", "row 2, column 'gpu': '1.5'"),
         (NODES + ",8,1GiB,1\n", "row 2, column 'name'"),
+        ("name,cpu,memory,count\nn,1,1GiB,100000000\n", "row 2, column 'count': '100000000'"),
+        ("name,cpu,memory,count\nn,1,1GiB,20000\nm,1,1GiB,1\n", "row 3, column 'count': '1'"),
+        ("name,cpu,memory,count,gpu\nn,1,1GiB,10000,64\n", "row 2, column 'count': '10000'"),
+        (NODES + "n,1e300,1GiB,1\n", "row 2, column 'cpu': '1e300'"),
     ],
 )
 def test_wrong_nodes(tmp_path: Path, text: str, said: str) -> None:

@@ -30,6 +30,8 @@ def test_more_nodes_of_a_kind_and_one_less() -> None:
     more = changed(plain(), Changes(add=("2:H100",)))
     assert len(more.nodes) == 4
     assert len({node.name for node in more.nodes}) == 4
+    twice = changed(plain(), Changes(add=("2:H100", "1:H100")))
+    assert len({node.name for node in twice.nodes}) == 5
     less = changed(plain(), Changes(without=("a",)))
     assert [node.name for node in less.nodes] == ["b"]
     assert makespan(more) < makespan(plain()) < makespan(less)
@@ -64,6 +66,9 @@ def test_more_load_comes_in_less_time() -> None:
     ("changes", "said"),
     [
         (Changes(add=("H100",)), "says not how many nodes"),
+        (Changes(add=("99999999:H100",)), "says not how many nodes"),
+        (Changes(add=("20000:H100",)), "--add-nodes 20000:H100 makes too many nodes"),
+        (Changes(add=("1:gpu=100",)), "is more than a node has"),
         (Changes(add=("2:V100",)), "no node or GPU model 'V100'"),
         (Changes(without=("z",)), "no node 'z'"),
         (Changes(settings=("speech.weight=1",)), "no queue 'speech'"),

@@ -27,7 +27,7 @@ from madang.scheduling.simulation import (
 )
 from madang.scheduling.simulation.driver import Simulation, Timing
 from madang.scheduling.simulation.report import Report, report
-from madang.scheduling.simulation.summary import Row, figures, queue_rows
+from madang.scheduling.simulation.summary import Row, figures, never_placed, queue_rows
 from madang.scheduling.simulation.trace import Trace
 from madang.scheduling.simulation.what_if import Changes, changed, changed_nodes
 
@@ -109,6 +109,10 @@ class Outcome:
     def queue_waits(self) -> list[Row]:
         """Rows for a table: how many jobs of a queue, then its waits in each scenario."""
         return queue_rows(self.reports)
+
+    def never_placed(self) -> list[str]:
+        """Lines that say which jobs were never placed, and why."""
+        return never_placed(self.reports)
 
     def html(self) -> str:
         """A page with charts that needs nothing else."""

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from madang.core.errors import InvalidInput
 from madang.core.resources import MILLI, Resources
 from madang.scheduling.model import Device, Group, Node, Queue, Request
-from madang.scheduling.simulation.table import read_table
+from madang.scheduling.simulation.table import MOST_S, OneClock, read_table
 from madang.scheduling.simulation.trace import Job, Trace, gpu_milli, in_order
 
 GPUS_OF_NODE = 8
+_MOST_GPUS = 100_000
+_MOST_NODES = 20_000
 _CPUS_OF_GPU = 6
 _MEMORY_OF_GPU = 32 << 30
 _GPU_MEMORY = 24 << 30
@@ -30,15 +33,23 @@ def read(path: Path, load: float = 0.85) -> Trace:
     """The trace on a cluster whose GPUs are in use for `load` of the time in which jobs arrive,
     with queues whose quota is their share of GPU time."""
     jobs = read_jobs(path)
-    nodes = make_nodes(nodes_for(jobs, load))
+    count = nodes_for(jobs, load)
+    if count > _MOST_NODES:
+        raise InvalidInput(
+            f"{path.name} needs {count:,} nodes for a load of {load:g}",
+            hint=f"At most {_MOST_NODES:,} can be simulated: use a longer trace, or more --load.",
+        )
+    nodes = make_nodes(count)
     return Trace(f"philly at {load:.0%} load", nodes, jobs, quotas(jobs, len(nodes)))
 
 
 def read_jobs(path: Path) -> tuple[Job, ...]:
     jobs = []
+    times = OneClock("timestamp")
     for number, row in enumerate(read_table(path, _COLUMNS)):
-        gpus = row.whole("num_gpus", least=1, unit="GPUs")
-        duration_s = row.number_of("duration", unit="seconds")
+        times.check(row)
+        gpus = row.whole("num_gpus", least=1, most=_MOST_GPUS, unit="GPUs")
+        duration_s = row.number_of("duration", most=MOST_S, unit="seconds")
         gpu_s = row.number_of("gpu_time", unit="GPU seconds")
         if abs(gpu_s - gpus * duration_s) > 1.0 + 1e-6 * gpu_s:
             raise row.bad(
@@ -47,6 +58,10 @@ def read_jobs(path: Path) -> tuple[Job, ...]:
             )
         queue = row.required("cluster")
         jobs.append(make_job(f"job-{number}", queue, gpus, row.moment("timestamp"), duration_s))
+    if not any(job.duration_s for job in jobs):
+        raise InvalidInput(
+            f"{path.name} has no jobs that run", hint="Each row after the header is one."
+        )
     return renumbered(in_order(jobs))
 
 

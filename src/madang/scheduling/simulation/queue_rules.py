@@ -13,11 +13,9 @@ from madang.core.resources import MILLI
 from madang.scheduling.model import Node, Queue
 from madang.scheduling.ordering import ORDERS, TIME_SHARING
 from madang.scheduling.placement import model_matches
+from madang.scheduling.simulation.table import MOST_S
 
 MOST_WEIGHT = 1e6
-MOST_S = 1e8
-"""Three years: longer is a mistake."""
-
 _DEEPEST = 16
 
 

@@ -8,6 +8,8 @@ from madang.scheduling.simulation.report import Report, Spread
 
 Row = tuple[str, tuple[str, ...]]
 
+_REASONS = 3
+
 _FIGURES: tuple[tuple[str, Callable[[Report], str]], ...] = (
     ("jobs that ended, of all", lambda r: f"{r.ended:,} of {r.jobs:,}"),
     ("never placed", lambda r: f"{r.unplaced:,}"),
@@ -30,6 +32,23 @@ _FIGURES: tuple[tuple[str, Callable[[Report], str]], ...] = (
     ("expected starts: told to", lambda r: percent(r.start_told)),
     ("decisions a second", lambda r: f"{r.decisions_per_s:,.0f}"),
 )  # fmt: skip
+
+
+def never_placed(reports: Sequence[Report]) -> list[str]:
+    """Lines that say why some jobs were never placed: of each scenario a few, one a reason."""
+    lines = []
+    for report in reports:
+        jobs: dict[str, list[str]] = {}
+        for job, why in report.why_unplaced.items():
+            jobs.setdefault(why or "nobody knows why", []).append(job)
+        prefix = f"{report.name}: " if len(reports) > 1 else ""
+        for why, names in list(jobs.items())[:_REASONS]:
+            some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            lines.append(f"{prefix}{some}: {why}")
+        rest = report.unplaced - sum(len(names) for names in list(jobs.values())[:_REASONS])
+        if rest:
+            lines.append(f"{prefix}and {rest:,} more")
+    return lines
 
 
 def figures(reports: Sequence[Report]) -> list[Row]:

@@ -13,6 +13,12 @@ from typing import TextIO
 from madang.core.errors import InvalidInput
 from madang.core.resources import Resources
 
+MOST_S = 1e8
+"""Three years: what takes longer is a mistake."""
+
+_MOST_MOMENT_S = 1e11
+"""The year 5138; further off seconds are no longer told apart."""
+
 
 def bad_row(path: Path, row: int, column: str, value: object, hint: str) -> InvalidInput:
     """The value of one cell can't be used; `row` counts lines of the file, its header is 1."""
@@ -79,14 +85,15 @@ class Row:
         """Seconds: a plain number, or a date and time as in ISO 8601 (UTC if it names no zone)."""
         text = self.required(column)
         try:
-            return self.number_of(column, least=-math.inf)
+            return self.number_of(column, least=-_MOST_MOMENT_S, most=_MOST_MOMENT_S)
         except InvalidInput:
-            pass
+            if is_number(text):
+                raise
         try:
             when = datetime.fromisoformat(text)
-        except ValueError:
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
             raise self.bad(column, "Write seconds, or a time like 2026-11-21T09:30:00Z.") from None
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
     def yes(self, column: str, default: bool = False) -> bool:
         text = self.text(column).lower()
@@ -105,6 +112,33 @@ class Row:
 
     def bad(self, column: str, hint: str) -> InvalidInput:
         return bad_row(self.path, self.number, column, self.cells.get(column, ""), hint)
+
+
+class OneClock:
+    """The times of one column: all are seconds, or all are dates."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._first: tuple[int, bool] | None = None
+
+    def check(self, row: Row) -> None:
+        """Raises InvalidInput where this row's time is not of the kind of the first."""
+        seconds = is_number(row.text(self._column))
+        number, first = self._first = self._first or (row.number, seconds)
+        if seconds != first:
+            raise row.bad(
+                self._column,
+                f"Row {number} has {'seconds' if first else 'a date and time'}: write all alike.",
+            )
+
+
+def is_number(text: str) -> bool:
+    """Whether it is meant as a plain number, and not as a date."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_table(

@@ -56,7 +56,9 @@ def changed_nodes(nodes: tuple[Node, ...], changes: Changes) -> tuple[Node, ...]
     """Those that are left, and those that are added."""
     left = without_nodes(nodes, changes.without)
     for text in changes.add:
-        left += added_nodes(text, nodes)
+        left += added_nodes(text, (*nodes, *left))
+        if wrong := csv.too_many(len(left), sum(len(node.devices) for node in left)):
+            raise InvalidInput(f"--add-nodes {text} makes too many nodes", hint=wrong)
     return left
 
 
@@ -71,7 +73,7 @@ def without_nodes(nodes: tuple[Node, ...], names: Sequence[str]) -> tuple[Node, 
 
 def added_nodes(text: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
     count, separator, kind = text.partition(":")
-    if not separator or not count.isdecimal() or not 1 <= int(count) <= 100_000:
+    if not separator or not count.isdecimal() or not 1 <= int(count[:10]) <= csv.MOST_NODES:
         raise InvalidInput(
             f"{text!r} says not how many nodes of which kind",
             hint="Write it like 4:H100, or 2:cpu=64,memory=512GiB,gpu=8,gpu_model=H100.",
@@ -101,7 +103,7 @@ def _with_setting(queues: tuple[Queue, ...], text: str) -> tuple[Queue, ...]:
         raise InvalidInput(f"there is no queue {name!r}", hint=f"There are {names or 'none'}.")
     if setting not in SETTINGS:
         raise InvalidInput(f"a queue has no {setting!r}", hint=f"It has {', '.join(SETTINGS)}.")
-    chosen = _parent(value, queues) if setting == "parent" else _value(setting, value)
+    chosen: Any = _parent(value, queues) if setting == "parent" else _value(setting, value)
     changed_queue = replace(found[0], **{setting: chosen})
     return tuple(changed_queue if queue is found[0] else queue for queue in queues)
 
