@@ -287,6 +287,10 @@ def _check(options: Options) -> None:
         ("inflate", options.inflate, 0.01, 100.0),
         ("load", options.load, 0.01, 100.0),
         ("seed", options.seed, 0, 2**32 - 1),
+        ("grace", options.grace_s, 0, 1e8),
+        ("start-delay", options.start_s, 0, 1e8),
+        ("restart-cost", options.restart_s, 0, 1e8),
+        ("save-every", options.save_every_s, 0, 1e8),
     ):
         if value is not None and not least <= value <= most:
             raise InvalidInput(
