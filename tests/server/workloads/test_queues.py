@@ -9,7 +9,7 @@ import pytest
 from madang.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from madang.schemas.queues import QueueChange, QueueCreate
 from madang.server.workloads import job_waits, queue_explain, queues
-from madang.server.workloads.queue_use import QueueUse
+from madang.server.workloads.queue_use import QueueUse, read_capacity
 from tests.conftest import People
 from tests.server.workloads.platform import Platform, platform_of
 
@@ -66,6 +66,12 @@ async def test_guarantees_come_out_of_the_one_above(people: People) -> None:
         await change(people, "left", guarantee={"gpu/H100": 1})
 
 
+async def platform_models(people: People) -> set[str]:
+    async with people.context.db.read() as session:
+        amounts = (await read_capacity(session)).amounts
+    return {name for name in amounts if name.startswith("gpu")}
+
+
 async def test_a_guarantee_larger_than_the_cluster(people: People) -> None:
     async with platform_of(people, a={"gpus": 4}) as platform:
         await platform.agents["a"].step()
@@ -76,6 +82,10 @@ async def test_a_guarantee_larger_than_the_cluster(people: People) -> None:
         assert "At most gpu=1" in str(refused.value)
         with pytest.raises(InvalidInput, match="the cluster has 0"):
             await make(people, "third", guarantee={"gpu/A100": 1})
+        (model,) = (await platform_models(people)) - {"gpu"}
+        with pytest.raises(InvalidInput, match="At most gpu=1 is not"):
+            await make(people, "fourth", guarantee={model: 2})
+        await make(people, "fifth", guarantee={model: 1, "gpu": 1})
 
 
 async def test_other_things_that_cannot_be(people: People) -> None:

@@ -140,8 +140,10 @@ class QueueTree:
     def _check_cluster(self, row: QueueRow, capacity: Mapping[str, int]) -> None:
         if not capacity:
             return
-        total = self._guaranteed("")
-        for resource, guarantee in row.guarantee.items():
+        total: Counter[str] = Counter()
+        for root in self.children(""):
+            total.update(_with_kinds(root.guarantee))
+        for resource, guarantee in _with_kinds(row.guarantee).items():
             most = capacity.get(resource, 0)
             if guarantee and total[resource] > most:
                 left = max(0, most - total[resource] + guarantee)
@@ -158,3 +160,15 @@ class QueueTree:
         for child in self.children(parent_id):
             total.update(child.guarantee)
         return total
+
+
+def _with_kinds(guarantee: Mapping[str, int]) -> dict[str, int]:
+    """With what is kept of each kind for its models: `gpu/H100` is part of `gpu`."""
+    models: Counter[str] = Counter()
+    for resource, amount in guarantee.items():
+        if "/" in resource:
+            models[resource.partition("/")[0]] += amount
+    return {
+        **guarantee,
+        **{kind: max(amount, guarantee.get(kind, 0)) for kind, amount in models.items()},
+    }
