@@ -53,6 +53,12 @@ def test_a_new_template_gets_its_users_time() -> None:
     )
 
 
+def test_what_others_ran_of_something_else_says_nothing() -> None:
+    durations = taught(*[600.0] * 9)
+    assert durations.expected(template="other.py", user="bob", project="vision") is None
+    assert durations.expected(template="train.py", user="ada", project="lang") is None
+
+
 def test_what_has_run_long_is_expected_to_run_longer() -> None:
     durations = taught(*[60.0] * 50, *[10_000.0] * 20)
     assert expected(durations, run_for_s=0) == pytest.approx(60, rel=0.2)

@@ -1,11 +1,11 @@
 """How long things are expected to run, learned from what has run before.
 
 The most particular that is known decides: the user's runs of the same template, the template's,
-the user's, the project's, all. Durations of jobs spread over many orders of magnitude, so they are
-counted by their logarithm, and quantiles are asked for, not means: one run of a month among a
-hundred of a minute says little about the next (Tsafrir et al., "Backfilling using system-generated
-predictions rather than user runtime estimates", 2007: the last two runs of a user beat her own
-estimates; Philly's jobs spread from seconds to weeks).
+the user's, all in the same project. Durations of jobs spread over many orders of magnitude, so
+they are counted by their logarithm, and quantiles are asked for, not means: one run of a month
+among a hundred of a minute says little about the next (Tsafrir et al., "Backfilling using
+system-generated predictions rather than user runtime estimates", 2007: the last two runs of a user
+beat her own estimates; Philly's jobs spread from seconds to weeks).
 """
 
 from __future__ import annotations
@@ -109,16 +109,12 @@ class Durations:
 
 
 def _levels(template: str, user: str, project: str) -> Iterator[Kind]:
-    """From the most particular to all."""
+    """From the most particular on; never what others ran of something else, or elsewhere."""
     if template:
         yield (template, user, project)
         yield (template, "", project)
-        yield (template, "", "")
     if user:
-        yield ("", user, "")
-    if project:
-        yield ("", "", project)
-    yield ("", "", "")
+        yield ("", user, project)
 
 
 def _bin(duration_s: float) -> int:
