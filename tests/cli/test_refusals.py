@@ -52,3 +52,15 @@ async def test_jobs_are_looked_up_in_the_project(sqlite_people: People, verb: st
     assert "there is no job 'nope'" in str(nope.exception)
     assert "madang job list" in str(getattr(nope.exception, "hint", ""))
     assert "there is no project 'nope'" in str(nowhere.exception)
+
+
+async def test_jobs_beside_an_unknown_one_are_cancelled(sqlite_people: People) -> None:
+    async with api_on_a_port(sqlite_people.context) as url:
+        for name in ("one", "two"):
+            run = ("job", "run", "-d", "-p", "vision", "--name", name, "true")
+            assert (await type_words(sqlite_people, url, *run)).exit_code == 0
+        cancel = ("job", "cancel", "one", "nope", "two", "-p", "vision")
+        done = await type_words(sqlite_people, url, *cancel)
+    assert isinstance(done.exception, NotFound)
+    assert "'nope'" in str(done.exception)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["one", "two"]

@@ -137,14 +137,23 @@ def cancel_jobs(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop jobs: SIGTERM, then SIGKILL after their grace."""
+    """Stop jobs: SIGTERM, then SIGKILL after their grace. One that can't be is told at the end."""
+    from madang.core.errors import MadangError
+
+    cancelled, refused = [], None
     with connect(project) as client:
-        cancelled = [client.jobs.cancel(job, project=project) for job in jobs]
+        for job in jobs:
+            try:
+                cancelled.append(client.jobs.cancel(job, project=project))
+            except MadangError as error:
+                refused = refused or error
     if as_json:
         print_json(cancelled)
-        return
-    for job in cancelled:
-        print(f"{job.name} ({job.id}) is {job.state.value}")
+    else:
+        for stopped in cancelled:
+            print(f"{stopped.name} ({stopped.id}) is {stopped.state.value}")
+    if refused is not None:
+        raise refused
 
 
 @app.command("clone")
