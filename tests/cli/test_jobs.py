@@ -198,6 +198,8 @@ async def test_ctrl_c_leaves_the_job_running(sqlite_people: People) -> None:
             },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # In the background of a shell interrupts are ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stderr is not None
         while b"running" not in (line := await process.stderr.readline()):
