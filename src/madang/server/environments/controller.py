@@ -71,9 +71,10 @@ class Controller:
                 await asyncio.gather(*self._building.values(), return_exceptions=True)
 
     async def _step(self) -> bool:
-        """Start what is to be built; whether something is being built."""
+        """Start what is to be built; whether something is still to be built."""
         try:
-            for digest in await self._wanted():
+            wanted = await self._wanted()
+            for digest in wanted:
                 if digest not in self._building:
                     task = asyncio.create_task(self._build_when_free(digest))
                     self._building[digest] = task
@@ -81,7 +82,8 @@ class Controller:
         except (MadangError, OSError) as error:
             log.warning("environments could not be looked after", error=str(error))
             return True
-        return bool(self._building)
+        # Not only what is being built: an attempt may have failed since `wanted` was read.
+        return bool(wanted or self._building)
 
     async def _wanted(self) -> list[str]:
         query = (

@@ -18,10 +18,12 @@ async def read_nodes(session: AsyncSession, node_ids: Collection[str] | None = N
     if node_ids is not None:
         nodes = nodes.where(NodeRow.id.in_(node_ids))
         devices = devices.where(DeviceRow.node_id.in_(node_ids))
+    # Nodes first: one that registers meanwhile is then not seen, instead of without devices.
+    rows = list(await session.scalars(nodes))
     of_node: dict[str, list[DeviceRow]] = defaultdict(list)
     for device in await session.scalars(devices):
         of_node[device.node_id].append(device)
-    return [_node(row, of_node[row.id]) for row in await session.scalars(nodes)]
+    return [_node(row, of_node[row.id]) for row in rows]
 
 
 def _node(row: NodeRow, devices: Iterable[DeviceRow]) -> Node:
