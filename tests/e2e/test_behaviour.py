@@ -134,6 +134,7 @@ class TestJobs:
         shown = page.locator(".m-command span").first
         page.wait_for_function("document.querySelector('.m-command').innerText.includes('90s')")
         line = shown.inner_text()
+        page.wait_for_function("location.search.includes('=90')")  # the address keeps the form
         page.reload()
         assert page.get_by_label("Command", exact=True).input_value().startswith("python train")
         page.get_by_role("button", name="Run", exact=True).click()
