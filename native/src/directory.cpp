@@ -80,9 +80,9 @@ long DirectoryReader::fill(int fd) {
   return length < 0 ? -errno : length;
 }
 
-std::pair<std::string_view, long> DirectoryReader::entry_at(long position) const {
+std::pair<DirectoryReader::Record, long> DirectoryReader::record_at(long position) const {
   const auto* entry = reinterpret_cast<const dirent64*>(buffer_.data() + position);
-  return {std::string_view(entry->d_name), entry->d_reclen};
+  return {{std::string_view(entry->d_name), entry->d_type, entry->d_ino}, entry->d_reclen};
 }
 
 }  // namespace madang

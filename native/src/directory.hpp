@@ -1,6 +1,7 @@
 // Reading one directory below a root, without ever following a symbolic link.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,18 +35,25 @@ Descriptor open_directory(int root_fd, std::string_view path);
 // Names in a directory, in the order of the file system, without "." and "..".
 class DirectoryReader {
  public:
-  explicit DirectoryReader(std::size_t buffer_bytes = 64 * 1024) : buffer_(buffer_bytes) {}
+  explicit DirectoryReader(std::size_t buffer_bytes = 128 * 1024) : buffer_(buffer_bytes) {}
 
-  // Calls `take(std::string_view name)` for each name. Returns 0, or the errno that ended reading.
+  struct Record {
+    std::string_view name;  // ends with NUL
+    unsigned char type;     // DT_REG, DT_DIR... or DT_UNKNOWN
+    std::uint64_t inode;
+  };
+
+  // Calls `take(const Record&)` for each name; what it is given is gone with the call. Returns 0, or
+  // the errno that ended reading.
   template <typename Take>
   int read(int fd, Take&& take) {
     for (;;) {
       const long length = fill(fd);
       if (length <= 0) return static_cast<int>(-length);
       for (long at = 0; at < length;) {
-        const auto [name, record_bytes] = entry_at(at);
+        const auto [record, record_bytes] = record_at(at);
         at += record_bytes;
-        if (name != "." && name != "..") take(name);
+        if (record.name != "." && record.name != "..") take(record);
       }
     }
   }
@@ -53,7 +61,7 @@ class DirectoryReader {
  private:
   // Bytes read into the buffer, 0 at the end, or minus errno.
   long fill(int fd);
-  std::pair<std::string_view, long> entry_at(long position) const;
+  std::pair<Record, long> record_at(long position) const;
 
   std::vector<char> buffer_;
 };

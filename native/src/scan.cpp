@@ -157,8 +157,8 @@ class Worker {
     directory->descriptor = open_directory(root_fd_, directory->path);
     if (!directory->descriptor) return note(directory->path, errno);
     std::vector<std::string> names;
-    const int error = reader_.read(directory->descriptor.get(), [&](std::string_view name) {
-      names.emplace_back(name);
+    const int error = reader_.read(directory->descriptor.get(), [&](const DirectoryReader::Record& record) {
+      names.emplace_back(record.name);
       if (names.size() == kBatchNames) {
         stack_.push({directory, std::move(names)});
         names.clear();
