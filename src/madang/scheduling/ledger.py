@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 
 from madang.scheduling import sums
 from madang.scheduling.books import Books, largest_of, need_of
@@ -27,6 +28,10 @@ from madang.scheduling.model import (
 from madang.scheduling.placement import Cluster, Mix
 from madang.scheduling.runs import Run
 from madang.scheduling.sums import Meter
+
+
+_BUT_WORK = attrgetter(*(each.name for each in fields(Request) if each.name != "work"))
+"""All that a request asks for."""
 
 
 class Ledger(Books):
@@ -419,6 +424,4 @@ class Ledger(Books):
 
 def _only_progress(known: Running, told: Running) -> bool:
     """Whether a report only says how far the same run is: no sum changes with that."""
-    if known.since != told.since:
-        return False
-    return known.request == replace(told.request, work=known.request.work)
+    return known.since == told.since and _BUT_WORK(known.request) == _BUT_WORK(told.request)

@@ -21,11 +21,12 @@ class Ask:
     milli, memory: what it takes of each.
     """
 
-    __slots__ = ("memory", "milli", "need", "share", "suits", "types", "whole")
+    __slots__ = ("_holds", "memory", "milli", "need", "share", "suits", "types", "whole")
 
     def __init__(self, need: Resources, types: Sequence[NodeType], columns: int) -> None:
         self.need = need
         self.types = types
+        self._holds: dict[tuple[int, int], DeviceHold] = {}
         devices = bool(need.device_kind)
         self.whole = need.device_milli // MILLI if devices else 0
         self.share = devices and not self.whole
@@ -36,21 +37,13 @@ class Ask:
             for column, device in enumerate(node_type.devices):
                 hold = hold_of(device, need)
                 if hold is not None:
+                    self._holds[t, column] = hold
                     self.suits[t, column] = True
                     self.milli[t, column] = hold.milli
                     self.memory[t, column] = hold.memory_bytes
 
     def holds(self, type_number: int, columns: Sequence[int]) -> tuple[DeviceHold, ...]:
-        devices = self.types[type_number].devices
-        return tuple(
-            DeviceHold(
-                devices[column].kind,
-                devices[column].index,
-                int(self.milli[type_number, column]),
-                int(self.memory[type_number, column]),
-            )
-            for column in columns
-        )
+        return tuple([self._holds[type_number, column] for column in columns])
 
 
 def hold_of(device: Device, need: Resources) -> DeviceHold | None:

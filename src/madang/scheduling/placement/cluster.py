@@ -192,7 +192,7 @@ class Cluster:
         fit there now."""
         row = self._nodes.number[node_id]
         ask = self._ask(need)
-        if not self._space.fitting(ask)[row]:
+        if not self._space.fits(ask, row):
             return None
         column = self._chooser(self._policy_of(row)).choose_device(ask, row) if ask.share else -1
         return self._replica(ask, row, column)[1]
@@ -390,6 +390,8 @@ class Cluster:
         if ask.share:
             return node.id, ask.holds(type_number, [column])
         fits = ask.suits[type_number] & (self._space.device_milli[row] == MILLI)
-        devices = self._nodes.types[type_number].devices
-        free = tuple(np.flatnonzero(fits).tolist())
-        return node.id, ask.holds(type_number, best_set(devices, free, ask.whole))
+        free = tuple(fits.nonzero()[0].tolist())
+        node_type = self._nodes.types[type_number]
+        if node_type.alike:
+            return node.id, ask.holds(type_number, free[: ask.whole])
+        return node.id, ask.holds(type_number, best_set(node_type.devices, free, ask.whole))

@@ -22,19 +22,22 @@ Flags = NDArray[np.bool_]
 class NodeType:
     """Nodes that were bought alike: what one could hold, another of its type could hold too.
 
-    devices are sorted by kind and index; a device's *column* is its place among them.
+    devices are sorted by kind and index; a device's *column* is its place among them. alike: no
+    two of them are closer to each other than others.
     """
 
     cpu_milli: int
     memory_bytes: int
     devices: tuple[Device, ...]
     column: dict[tuple[str, int], int] = field(compare=False, hash=False)
+    alike: bool = field(default=True, compare=False)
 
     @classmethod
     def of(cls, node: Node) -> NodeType:
         devices = tuple(sorted(node.devices, key=lambda device: (device.kind, device.index)))
         column = {(device.kind, device.index): i for i, device in enumerate(devices)}
-        return cls(node.cpu_milli, node.memory_bytes, devices, column)
+        alike = len({(device.link_group, device.numa_node) for device in devices}) <= 1
+        return cls(node.cpu_milli, node.memory_bytes, devices, column, alike)
 
 
 class Nodes:

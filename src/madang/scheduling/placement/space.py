@@ -101,6 +101,20 @@ class Space:
             fits &= self.amount(name) >= amount
         return fits
 
+    def fits(self, ask: Ask, row: int) -> bool:
+        """Whether one node could take one replica now, open or not."""
+        need = ask.need
+        if need.cpu_milli > self.cpu_milli[row] or need.memory_bytes > self.memory_bytes[row]:
+            return False
+        if ask.share or ask.whole:
+            number = self.type_of[row]
+            fits = ask.suits[number] & (self.device_milli[row] >= ask.milli[number])
+            if ask.share:
+                fits &= self.device_memory_bytes[row] >= ask.memory[number]
+            if np.count_nonzero(fits) < max(1, ask.whole):
+                return False
+        return all(self.amount(name)[row] >= amount for name, amount in need.counted)
+
     def most(self, ask: Ask) -> Integers:
         """How many replicas each node could take now."""
         need = ask.need

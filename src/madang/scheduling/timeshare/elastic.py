@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from madang.scheduling.timeshare.prices import Knapsack, sizes
 from madang.scheduling.timeshare.remaining import is_late, total
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 LEAST_WORK_S = 60.0
 """No job counts as shorter than this on one GPU."""
@@ -42,16 +44,20 @@ COMPARED_AT = 16
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What a round knows of a job. speeds: by choice, in speeds of one GPU; allowed: which
-    choices it may get. left_s: on one GPU. blind: its total is not known. first: it must run now,
-    because it never did and a round shows how fast it is, or because it waited too long."""
+    """What a round knows of all jobs: a row each. speeds: by choice, in speeds of one GPU;
+    allowed: which choices it may get; left_s: on one GPU; blind: its total is not known; first:
+    it must run now, because it never did and a round shows how fast it is, or because it waited
+    too long; stays: the column of the size that it has, -1: none; silent: see `Job`."""
 
-    job: Job
     speeds: Floats
-    allowed: NDArray[np.bool_]
-    left_s: float
-    blind: bool
-    first: bool
+    allowed: Flags
+    left_s: Floats
+    blind: Flags
+    first: Flags
+    stays: NDArray[np.int64]
+    silent: Flags
+    weights: Floats
+    restart_s: Floats
 
 
 class ElasticPolicy:
@@ -80,33 +86,9 @@ class ElasticPolicy:
     ) -> dict[str, int]:
         """How many GPUs each job should have."""
         knapsack = _knapsack(choices, gpus)
-        told = [_tell(job, choices, now) for job in jobs]
-        prices = self._prices(told, knapsack)
-        highest = float(prices.max())
-        values = np.array(
-            [
-                _values(one, price, highest, knapsack.choices)
-                for one, price in zip(told, prices, strict=True)
-            ]
-        )
+        told = _tell(jobs, choices, now)
+        values = _values(told, _prices(told, knapsack))
         return dict(zip((job.id for job in jobs), knapsack.choose(values), strict=True))
-
-    def _prices(self, told: Sequence[_Told], knapsack: Knapsack) -> Floats:
-        """The price of each job's speed."""
-        column = int(np.searchsorted(knapsack.choices, COMPARED_AT))
-        column = min(column, len(knapsack.choices) - 1)
-        speeds = np.array([one.speeds for one in told])
-        left = np.array([one.left_s for one in told])
-        at = speeds[:, column]
-        times = np.divide(left, at, out=left.copy(), where=at > 0)
-        order = np.argsort(-times, kind="stable")
-        prices = np.empty(len(told))
-        prices[order] = knapsack.prices(speeds[order])
-        blind = np.array([one.blind for one in told])
-        if blind.any():
-            middle = np.median(prices)
-            prices[blind] = middle * (prices[blind] / middle) ** BLIND_EXPONENT
-        return prices
 
 
 def _choices(jobs: Sequence[Job], gpus: int, node_size: int) -> tuple[int, ...]:
@@ -120,23 +102,66 @@ def _knapsack(choices: tuple[int, ...], gpus: int) -> Knapsack:
     return Knapsack(choices, gpus)
 
 
-def _tell(job: Job, choices: tuple[int, ...], now: float) -> _Told:
-    work = job.work
+def _tell(jobs: Sequence[Job], choices: tuple[int, ...], now: float) -> _Told:
+    columns = {size: column for column, size in enumerate(choices)}
     size = np.array(choices)
-    late = is_late(job, now, stretch=0.0)
-    allowed = (job.smallest <= size) & (size <= job.largest) & (size % job.unit == 0)
-    if not work.speeds:
-        # It never ran: as if it got faster with each GPU; as small as it can.
-        allowed &= size == job.smallest
-        first = late or not (job.held or job.silent)
-        return _Told(job, size.astype(float), allowed, LEAST_WORK_S, False, first)
-    alone, speeds = _speeds(work.speeds, choices)
-    needed = total(work)
-    units = work.done if needed is None else needed - work.done
-    most = max(GROWTH * work.measured_gpus, job.smallest, 1)
-    allowed &= (size <= most) & (speeds > 0)
-    first = late or not (work.attained_gpu_s or job.silent)
-    return _Told(job, speeds, allowed, max(units / alone, LEAST_WORK_S), needed is None, first)
+    as_if = size.astype(float)
+    speeds: list[Floats] = []
+    rows: list[tuple[float, ...]] = []
+    for job in jobs:
+        work, held = job.work, job.held
+        late = is_late(job, now, stretch=0.0)
+        if not work.speeds:
+            # It never ran: as if it got faster with each GPU; as small as it can.
+            speeds.append(as_if)
+            left_s, blind, most = LEAST_WORK_S, False, job.smallest
+            first = late or not (held or job.silent)
+        else:
+            alone, each = _speeds(work.speeds, choices)
+            speeds.append(each)
+            needed = total(work)
+            blind = needed is None
+            units = work.done if needed is None else needed - work.done
+            left_s = max(units / alone, LEAST_WORK_S)
+            most = min(job.largest, max(GROWTH * work.measured_gpus, job.smallest, 1))
+            first = late or not (work.attained_gpu_s or job.silent)
+        stays = columns.get(held, -1)
+        rows.append(
+            (job.smallest, most, job.unit, left_s, blind, first, stays, job.silent)
+            + (job.priority, work.restart_s)
+        )
+    table = np.array(rows).T
+    smallest, largest, unit, left, blind_, first_, stays_, silent, priority, restart_s = table
+    each_speed = np.array(speeds)
+    allowed = (smallest[:, None] <= size) & (size <= largest[:, None]) & (each_speed > 0)
+    if (unit > 1).any():
+        allowed &= size % unit[:, None] == 0
+    return _Told(
+        speeds=each_speed,
+        allowed=allowed,
+        left_s=left,
+        blind=blind_ > 0,
+        first=first_ > 0,
+        stays=stays_.astype(np.int64),
+        silent=silent > 0,
+        weights=PRIORITY_WEIGHT**priority,
+        restart_s=restart_s,
+    )
+
+
+def _prices(told: _Told, knapsack: Knapsack) -> Floats:
+    """The price of each job's speed."""
+    column = int(np.searchsorted(knapsack.choices, COMPARED_AT))
+    column = min(column, len(knapsack.choices) - 1)
+    at = told.speeds[:, column]
+    times = np.divide(told.left_s, at, out=told.left_s.copy(), where=at > 0)
+    order = np.argsort(-times, kind="stable")
+    prices = np.empty(len(at))
+    prices[order] = knapsack.prices(told.speeds[order])
+    if told.blind.any():
+        middle = median(prices.tolist())
+        prices[told.blind] = middle * (prices[told.blind] / middle) ** BLIND_EXPONENT
+    return prices
 
 
 @lru_cache(maxsize=4096)
@@ -153,19 +178,20 @@ def _speeds(
     return float(alone), speeds / alone
 
 
-def _values(one: _Told, price: float, highest: float, sizes: NDArray[np.int64]) -> Floats:
-    """What each size is worth in a round; -inf where it may not have it."""
-    values = price * one.speeds * PRIORITY_WEIGHT**one.job.priority
-    held = one.job.held
-    now = int(np.searchsorted(sizes, held)) if held else -1
-    if 0 <= now < len(sizes):
-        longest_s = BLIND_HORIZON_S if one.blind else HORIZON_S
-        soon_s = min(longest_s, max(SOON_S, one.left_s / max(one.speeds[now], 1e-9)))
-        stay = values[now]
-        values = values * max(0.0, 1 - one.job.work.restart_s / soon_s)
-        values[now] = stay
-    elif one.job.silent:
-        values = values * 1e-6  # what others leave
-    if one.first:
-        values = values + 1e6 * highest
-    return np.where(one.allowed, values, -np.inf)
+def _values(told: _Told, prices: Floats) -> Floats:
+    """What each size is worth in a round, a row a job; -inf where it may not have it."""
+    speeds = told.speeds
+    values = (prices * told.weights)[:, None] * speeds
+    runs = told.stays >= 0
+    rows, stays = np.flatnonzero(runs), told.stays[runs]
+    stay = values[rows, stays]
+    longest_s = np.where(told.blind, BLIND_HORIZON_S, HORIZON_S)[rows]
+    soon_s = told.left_s[rows] / np.maximum(speeds[rows, stays], 1e-9)
+    soon_s = np.minimum(longest_s, np.maximum(SOON_S, soon_s))
+    factors = np.where(told.silent, 1e-6, 1.0)  # those who wait and tell nothing: what is left
+    factors[rows] = np.maximum(0.0, 1 - told.restart_s[rows] / soon_s)
+    values *= factors[:, None]
+    values[rows, stays] = stay
+    values[told.first] += 1e6 * prices.max()
+    values[~told.allowed] = -np.inf
+    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from madang.scheduling.model import Work
@@ -33,11 +33,11 @@ class Job:
     fixed: bool = False
     unit: int = 1
     silent: bool = False
+    held: int = field(init=False, default=0)
+    """How many GPUs it has now."""
 
-    @property
-    def held(self) -> int:
-        """How many GPUs it has now."""
-        return sum(gpus for _, gpus in self.holds)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "held", sum(gpus for _, gpus in self.holds))
 
 
 class Policy(Protocol):

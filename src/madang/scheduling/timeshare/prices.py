@@ -42,6 +42,7 @@ class Knapsack:
         self._largest = int(self.choices.max())
         self._less = self._largest + np.arange(total + 1) - self.choices[:, None]
         self._rest = self._largest + total - self.choices
+        self._sizes = np.array([0, *choices])
 
     def _empty(self) -> Floats:
         best = np.zeros(self._largest + self.total + 1)
@@ -54,12 +55,17 @@ class Knapsack:
         best = self._empty()
         current = best[self._largest :]
         found = np.empty(len(speeds))
-        for index, speed in enumerate(speeds):
-            with np.errstate(divide="ignore"):
-                found[index] = price = ((index + 1 - best[self._rest]) / speed).min()
-            worth = best[self._less]
-            worth += (price * speed)[:, None]
-            np.maximum(current, worth.max(axis=0), out=current)
+        worth = np.empty(self._less.shape)
+        least = np.empty(len(self.choices))
+        with np.errstate(divide="ignore"):
+            for index, speed in enumerate(speeds):
+                best.take(self._rest, out=least, mode="clip")
+                np.subtract(index + 1, least, out=least)
+                np.divide(least, speed, out=least)
+                found[index] = price = least.min()
+                best.take(self._less, out=worth, mode="clip")
+                worth += (price * speed)[:, None]
+                np.maximum(current, np.maximum.reduce(worth), out=current)
         return found
 
     def choose(self, values: Floats) -> list[int]:
@@ -68,14 +74,15 @@ class Knapsack:
         best = self._empty()
         current = best[self._largest :]
         taken = np.zeros((len(values), self.total + 1), dtype=np.int64)
+        worth = np.empty((len(self.choices) + 1, self.total + 1))
+        sized = worth[1:]
         for row, value in zip(taken, values, strict=True):
-            worth = best[self._less]
-            worth += value[:, None]
-            index = worth.argmax(axis=0)
-            top = worth[index, np.arange(self.total + 1)]
-            better = top > current
-            row[better] = self.choices[index[better]]
-            np.maximum(current, top, out=current)
+            worth[0] = current  # without it
+            best.take(self._less, out=sized, mode="clip")
+            sized += value[:, None]
+            worth.argmax(axis=0, out=row)
+            np.maximum.reduce(worth, out=current)
+        taken = self._sizes[taken]
         found = []
         left = self.total
         for row in taken[::-1]:

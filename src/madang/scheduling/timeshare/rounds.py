@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from madang.core.resources import MILLI, Resources
 from madang.scheduling.model import (
@@ -120,8 +121,12 @@ def _members(
 ) -> Iterable[tuple[_Member, Market]]:
     for running in view.running:
         request = running.request
-        allocations = sorted(view.held.get(request.id, ()), key=lambda one: _number(one.key))
-        budget.spend(sum(hold.milli for one in allocations for hold in one.devices))
+        allocations = list(view.held.get(request.id, ()))
+        if len(allocations) > 1:
+            # by number: keys of one group differ in nothing else
+            allocations.sort(key=lambda one: (len(one.key), one.key))
+        if budget.milli is not None:
+            budget.spend(sum(hold.milli for one in allocations for hold in one.devices))
         judged = _judged(request)
         if judged is not None and request.preemptible and view.preemption and allocations:
             member, market = judged
@@ -145,7 +150,13 @@ def _judged(request: Request) -> tuple[_Member, Market] | None:
         return None
     if group.where.together or group.where.apart or need.counted:
         return None
-    device = Resources(
+    return _Member(request, group, need.device_milli // MILLI), (_device(need), group.where)
+
+
+@lru_cache(maxsize=256)
+def _device(need: Resources) -> Resources:
+    """One whole device of those that are asked for."""
+    return Resources(
         cpu_milli=0,
         memory_bytes=0,
         device_kind=need.device_kind,
@@ -153,7 +164,6 @@ def _judged(request: Request) -> tuple[_Member, Market] | None:
         device_models=need.device_models,
         device_profile=need.device_profile,
     )
-    return _Member(request, group, need.device_milli // MILLI), (device, group.where)
 
 
 @dataclass(slots=True)
@@ -336,7 +346,3 @@ def _ordinary(waiting: Iterable[Request], cluster: Cluster, budget: _Budget) -> 
             budget.spend(milli)
             starts.append(Start(request, attempt.placements))
     return starts
-
-
-def _number(key: str) -> int:
-    return int(key.rpartition("/")[2])
