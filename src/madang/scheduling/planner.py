@@ -174,8 +174,10 @@ class Planner:
             actions += self._turn_by_turn()
             if ledger.runs.resizable:
                 actions, grew = grow(ledger, turns.spare, actions)
-                # What grew into what is idle may leave a head another place to hold.
-                ledger.changed = ledger.loosened = grew and bool(turns.heads)
+                # What grew into what is idle may leave a head another place to hold, and changes
+                # shares: somebody may have some of it back.
+                again = grew and bool(turns.heads or ledger.runs.preemptible)
+                ledger.changed = ledger.loosened = again
         return actions
 
     def _turn_by_turn(self) -> list[Action]:

@@ -17,7 +17,8 @@ class Claim:
         self._leaf = leaf
         self._asked = asked
         self._scarcest = scarcest(asked)
-        self._own: dict[str, tuple[bool, float]] = {}
+        # Not by id: requests of a queue with queues beneath wait in a leaf of the same id.
+        self._own: dict[QueueNode, tuple[bool, float]] = {}
 
     def reaches(self, other: QueueNode, given: Amounts = ()) -> bool:
         """Whether it may take from this queue, which then holds `given` less; with nothing given,
@@ -31,12 +32,12 @@ class Claim:
                 return False  # within its guarantee, though one above it may borrow
             if node is other_side:
                 break
-        if own_side.id not in self._own:
+        if own_side not in self._own:
             share = self._leaf.tree.share_with(own_side, self._asked, 1)
             weighted = share / own_side.queue.weight
             guaranteed = is_guaranteed(self._leaf, own_side, self._asked)
-            self._own[own_side.id] = (guaranteed, weighted)
-        guaranteed, own = self._own[own_side.id]
+            self._own[own_side] = (guaranteed, weighted)
+        guaranteed, own = self._own[own_side]
         if guaranteed:
             return True
         weight = other_side.queue.weight
