@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from madang.scheduling import (
@@ -117,6 +117,10 @@ def some_events(chance: random.Random, world: World, number: int) -> list[Event]
 
 
 @settings(max_examples=120, deadline=None)
+@example(seed=1087, steps=54, placement="first-fit")  # what grew is taken back
+@example(seed=1813, steps=29, placement="spread")  # a line beside queues of the same id
+@example(seed=232, steps=27, placement="spread")  # usage makes it another's turn
+@example(seed=2107, steps=35, placement="first-fit")  # newcomers of several queues
 @given(
     seed=st.integers(0, 2**32),
     steps=st.integers(1, 40),

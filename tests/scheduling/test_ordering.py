@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from madang.scheduling import Queue
@@ -33,6 +35,21 @@ def test_fifo_and_priority() -> None:
 def test_usage_lets_those_go_who_had_least() -> None:
     requests = (("a", "ann", 0), ("b", "ann", 0), ("c", "ann", 0), ("d", "bo", 0))
     assert order_of_starts("usage", *requests) == ["a", "d", "b", "c"]
+
+
+def test_usage_makes_it_anothers_turn_though_nothing_happens() -> None:
+    world = World(node("a", gpus=2), Queue("q", "q", ordering="usage"))
+    world.planner.load(replace(world.planner.snapshot(0.0), usage=(("bo", 100.0, 0.0),)))
+    world.ask("runs", "gpu=1", queue="q", user="ann")
+    world.plan(compare=True)
+    for number, (name, user) in enumerate((("a", "ann"), ("b", "bo"))):
+        world.ask(name, "gpu=2", queue="q", user=user, order=number)
+    place = ("q", "gpu")
+    world.plan(compare=True)
+    assert world.planner._turns.heads[place] == "a"
+    world.now = 200.0
+    world.plan(compare=True)
+    assert world.planner._turns.heads[place] == "b"
 
 
 def test_fair_lets_those_go_who_hold_least() -> None:

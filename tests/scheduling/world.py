@@ -222,8 +222,8 @@ class World:
             assert count <= group.replicas_max
 
     def check_limits(self, actions: list[Action]) -> None:
-        """No start and no growth goes beyond a limit."""
-        tree = self.planner._ledger.tree
+        """No start and no growth goes beyond a limit of what it takes."""
+        ledger = self.planner._ledger
         for action in actions:
             match action:
                 case Start(request):
@@ -232,9 +232,12 @@ class World:
                     pass
                 case _:
                     continue
-            for queue in tree.leaf(self.running[request_id].request.queue).path:
+            run = ledger.runs.get(request_id)
+            assert run is not None
+            taken = {name for amounts in run.keys.values() for name, _ in amounts}
+            for queue in ledger.tree.leaf(run.request.queue).path:
                 for name, most in queue.limit.items():
-                    assert queue.use.get(name, 0) <= most
+                    assert name not in taken or queue.use.get(name, 0) <= most
 
     def check_sums(self, snapshot: Snapshot) -> None:
         """What queues hold is what their allocations add up to."""

@@ -29,7 +29,6 @@ from madang.scheduling.placement import Cluster, Mix
 from madang.scheduling.runs import Run
 from madang.scheduling.sums import Meter
 
-
 _BUT_WORK = attrgetter(*(each.name for each in fields(Request) if each.name != "work"))
 """All that a request asks for."""
 
@@ -393,6 +392,12 @@ class Ledger(Books):
 
     def _loosen(self) -> None:
         self.changed = self.loosened = True
+
+    def has_drifted(self) -> bool:
+        """Whether it is somebody else's turn by now, though nothing happened that frees
+        anything: what people have had lately counts less and less."""
+        self.tree.usage.advance(self.now)
+        return any(line.has_drifted(leaf) for line, leaf in self.tree.drifting())
 
     def settle(self) -> None:
         """Make lines and sums right after queues, limits or nodes have changed."""

@@ -6,7 +6,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from madang.scheduling.model import Amounts, Group, Request
@@ -72,6 +72,8 @@ class Line:
         self._shapes: dict[Shape, Shape] = {}
         self._turns: dict[str, list[tuple[Key, int, Alike]]] = {}
         self._numbers = 0
+        self._standing: dict[str, int] = {}
+        """The place of each subject when everybody last had a turn; equals have the same."""
 
     def __iter__(self) -> Iterator[Alike]:
         return iter(self._alike.values())
@@ -161,6 +163,27 @@ class Line:
         if not alike.active:
             alike.active = True
             self._give_turn(alike)
+
+    def note_standing(self, shares: Shares) -> None:
+        """Everybody has had a turn: remember who went before whom, where that drifts."""
+        if self.order.drifts:
+            ranks = {alike.subject: 0.0 for alike in self._alike.values()}
+            for subject in ranks:
+                ranks[subject] = self.order.rank(subject, shares)
+            places = {rank: place for place, rank in enumerate(sorted(set(ranks.values())))}
+            self._standing = {subject: places[rank] for subject, rank in ranks.items()}
+
+    def has_drifted(self, shares: Shares) -> bool:
+        """Whether somebody goes before another by now who did not then."""
+        standing = self._standing
+        subjects = {alike.subject for alike in self._alike.values()}
+        if not subjects <= standing.keys():
+            return True
+        places = sorted((self.order.rank(each, shares), standing[each]) for each in subjects)
+        return any(
+            low > high or (low == high) != (rank == next_rank)
+            for (rank, low), (next_rank, high) in pairwise(places)
+        )
 
     def in_order(self, shares: Shares) -> Iterator[Key]:
         """All keys, as their turns would come if nothing started."""

@@ -113,6 +113,8 @@ class Planner:
             ledger.changed = ledger.loosened = True
         if ledger.tree.shares_in_time and self._rounds.due(now):
             ledger.changed = True
+        if not ledger.loosened and ledger.has_drifted():
+            ledger.changed = ledger.loosened = True
         if ledger.changed:
             ledger.settle()
             self._waits = self._teller = None
@@ -191,7 +193,9 @@ class Planner:
                 turns.forget(nodes=False)
             done = turns.take_newcomers() if newcomers_only else None
             if done is None:
-                everybody = bool(ledger.loosened or turns.heads)
+                # Who can't start may still be ahead of others of its queue, and so decide which
+                # queue's turn it is.
+                everybody = bool(ledger.loosened or turns.heads or ledger.tree.contended)
                 if everybody:
                     _give_turns(ledger.tree)
                 done = turns.take(everybody=everybody)

@@ -84,7 +84,7 @@ class QueueNode:
             if name in lending and amount > lending[name]
         }
         for amounts in (self.lent_not, floor := dict(self.guarantee)):
-            _count_models(amounts)
+            sums.count_models(amounts)
         self.floor = floor
         """What is guaranteed of each name, where that of a model is also one of its kind."""
         self.kept: dict[str, int] = {}
@@ -123,7 +123,7 @@ class QueueNode:
                 named = True
                 if self.planned.get(name, 0) + amount > bound:
                     return False
-            elif name not in ("cpu", "memory") and not _model_of(name, guarantee):
+            elif name not in ("cpu", "memory") and not sums.names_model(name, guarantee):
                 return False
         return named
 
@@ -207,6 +207,7 @@ class QueueTree:
         """Where the paths of two leaves part (`reclaim.parting`)."""
         self.shares_in_time = False
         """Whether any queue does."""
+        self._drifts = False
         self.limited = False
         """Whether users or projects have limits; lines are to be made anew when it changes."""
         self.root = QueueNode(self, Queue("", "cluster"))
@@ -236,11 +237,12 @@ class QueueTree:
 
     def names(self) -> set[str]:
         """All that guarantees and limits speak of."""
-        found: set[str] = set()
-        for queue in self._queues.values():
-            for amounts in (queue.guarantee, queue.limit, queue.borrowing_limit):
-                found.update(name for name, _ in amounts or ())
-        return found
+        return {
+            name
+            for queue in self._queues.values()
+            for amounts in (queue.guarantee, queue.limit, queue.borrowing_limit)
+            for name, _ in amounts or ()
+        }
 
     def leaf(self, queue_id: str) -> QueueNode:
         """Where requests of this queue wait; of one that has queues beneath it, beside those."""
@@ -281,6 +283,7 @@ class QueueTree:
             node.parent.children.append(node)
         orders = {queue.ordering for queue in self._queues.values()}
         self.shares_in_time = bool(orders & TIME_SHARING)
+        self._drifts = any(order_of(name).drifts for name in orders)
         self._kept_names = frozenset(name for node in self._nodes.values() for name in node.floor)
         self._keep(self.root)
 
@@ -438,6 +441,23 @@ class QueueTree:
         """What the nodes have that are open."""
         return self._open.get(name, 0)
 
+    @property
+    def contended(self) -> bool:
+        """Whether more than one queue has somebody who may start."""
+        found = 0
+        pending = [self.root]
+        while pending and found < 2:
+            node = pending.pop()
+            pending += node.live.values()
+            found += node.line is not None and node.best() is not None
+        return found > 1
+
+    def drifting(self) -> Iterator[tuple[Line, QueueNode]]:
+        """Lines whose order changes as time goes by, though nothing happens."""
+        for leaf in self._leaves.values() if self._drifts else ():
+            if leaf.line is not None and leaf.line.order.drifts:
+                yield leaf.line, leaf
+
     def first(self) -> Turn | None:
         """Whose turn it is in the whole tree, and in which queue."""
         return self.root.best()
@@ -461,32 +481,13 @@ def is_guaranteed(leaf: QueueNode, top: QueueNode, asked: Amounts) -> bool:
     return False
 
 
-def _count_models(amounts: dict[str, int]) -> None:
-    """Count what is named of models of a kind as of that kind, where that is more."""
-    kinds: dict[str, int] = {}
-    for name, amount in amounts.items():
-        kind, slash, _ = name.partition("/")
-        if slash:
-            kinds[kind] = kinds.get(kind, 0) + amount
-    for kind, amount in kinds.items():
-        amounts[kind] = max(amounts.get(kind, 0), amount)
-
-
 def _is_in_cycle(node: QueueNode) -> bool:
     """Whether it is above itself; such trees are refused where they are made."""
+    seen = set()
     above = node.parent
-    seen = {node.id}
-    while above is not None:
-        if above.id in seen and above.id == node.id:
+    while above is not None and above.id not in seen:
+        if above is node:
             return True
-        if above.id in seen:
-            return False
         seen.add(above.id)
         above = above.parent
     return False
-
-
-def _model_of(name: str, guarantee: dict[str, int]) -> bool:
-    """Whether one model of this kind is guaranteed, or the kind of this model."""
-    kind = name.partition("/")[0]
-    return kind in guarantee or any(other.startswith(f"{kind}/") for other in guarantee)

@@ -142,3 +142,20 @@ def exceeds(sums: Mapping[str, int], amounts: Amounts, most: Mapping[str, int]) 
         if bound is not None and sums.get(name, 0) + amount > bound:
             return name
     return None
+
+
+def count_models(amounts: dict[str, int]) -> None:
+    """Count what is named of models of a kind as of that kind, where that is more."""
+    kinds: dict[str, int] = {}
+    for name, amount in amounts.items():
+        kind, slash, _ = name.partition("/")
+        if slash:
+            kinds[kind] = kinds.get(kind, 0) + amount
+    for kind, amount in kinds.items():
+        amounts[kind] = max(amounts.get(kind, 0), amount)
+
+
+def names_model(name: str, guarantee: dict[str, int]) -> bool:
+    """Whether one model of this kind is guaranteed, or the kind of this model."""
+    kind = name.partition("/")[0]
+    return kind in guarantee or any(other.startswith(f"{kind}/") for other in guarantee)

@@ -69,6 +69,9 @@ class Turns:
         self._preemption.begin()
         actions: list[Action] = [*self._clear_windows(), *self._take_turns(self._try)]
         self._look_again_at(self._preemption.again_at)
+        if everybody:
+            for line, leaf in self._ledger.tree.drifting():
+                line.note_standing(leaf)
         return actions
 
     def _clear_windows(self) -> Iterator[Action]:

@@ -16,6 +16,7 @@ class AttainedOrder:
     """As `timeshare.attained` ranks those who wait; who runs is decided in rounds."""
 
     preempts = False
+    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""

@@ -26,6 +26,9 @@ class Order(Protocol):
     preempts: bool
     """Whether higher priority may stop lower in a queue of this order."""
 
+    drifts: bool
+    """Whether ranks change as time goes by, though nothing happens."""
+
     def subject(self, request: Request) -> str:
         """Those who take turns: a user, or empty for everybody together."""
 

@@ -10,6 +10,7 @@ class FifoOrder:
     """Whoever came first, whatever its priority."""
 
     preempts = False
+    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""

@@ -10,6 +10,7 @@ class PriorityOrder:
     """Higher priority first, then first come, first served."""
 
     preempts = True
+    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""

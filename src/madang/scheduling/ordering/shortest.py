@@ -12,6 +12,7 @@ class ShortestOrder:
     """As `timeshare.shortest` ranks those who wait; who runs is decided in rounds."""
 
     preempts = False
+    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""

@@ -11,6 +11,8 @@ class UsageOrder(PriorityOrder):
     """The user who has had least lately goes first: accelerator seconds, halved each half-life, so
     that who waited long is ahead of who used much. Priority orders what one user has waiting."""
 
+    drifts = True
+
     def subject(self, request: Request) -> str:
         return request.user
 

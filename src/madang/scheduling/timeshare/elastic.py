@@ -108,6 +108,7 @@ def _tell(jobs: Sequence[Job], choices: tuple[int, ...], now: float) -> _Told:
     as_if = size.astype(float)
     speeds: list[Floats] = []
     rows: list[tuple[float, ...]] = []
+    restarts: list[float] = []
     for job in jobs:
         work, held = job.work, job.held
         late = is_late(job, now, stretch=0.0)
@@ -127,11 +128,11 @@ def _tell(jobs: Sequence[Job], choices: tuple[int, ...], now: float) -> _Told:
             first = late or not (work.attained_gpu_s or job.silent)
         stays = columns.get(held, -1)
         rows.append(
-            (job.smallest, most, job.unit, left_s, blind, first, stays, job.silent)
-            + (job.priority, work.restart_s)
+            (job.smallest, most, job.unit, left_s, blind, first, stays, job.silent, job.priority)
         )
+        restarts.append(work.restart_s)
     table = np.array(rows).T
-    smallest, largest, unit, left, blind_, first_, stays_, silent, priority, restart_s = table
+    smallest, largest, unit, left, blind_, first_, stays_, silent, priority = table
     each_speed = np.array(speeds)
     allowed = (smallest[:, None] <= size) & (size <= largest[:, None]) & (each_speed > 0)
     if (unit > 1).any():
@@ -145,7 +146,7 @@ def _tell(jobs: Sequence[Job], choices: tuple[int, ...], now: float) -> _Told:
         stays=stays_.astype(np.int64),
         silent=silent > 0,
         weights=PRIORITY_WEIGHT**priority,
-        restart_s=restart_s,
+        restart_s=np.array(restarts),
     )
 
 
