@@ -1,6 +1,7 @@
 #include "program.hpp"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -62,26 +63,34 @@ std::string short_time(double seconds) {
   return text;
 }
 
-bool needs_escape(unsigned char byte) { return byte < 0x20 || byte >= 0x7f; }
-
-// Whether `text` is valid UTF-8 without control characters: printed as it is where the locale is UTF-8.
-bool printable(std::string_view text) {
-  std::mbstate_t state{};
-  for (std::size_t at = 0; at < text.size();) {
-    const unsigned char byte = text[at];
-    if (byte < 0x80) {
-      if (needs_escape(byte)) return false;
-      ++at;
-      continue;
-    }
-    const int length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 0;
-    if (length == 0 || byte > 0xf4 || at + length > text.size()) return false;
-    for (int i = 1; i < length; ++i) {
-      if ((static_cast<unsigned char>(text[at + i]) & 0xc0) != 0x80) return false;
-    }
-    at += length;
+// The length of the UTF-8 character that `text` begins with; 0: there is none.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const std::size_t length = byte(0) < 0x80   ? 1
+                             : byte(0) < 0xc2 ? 0
+                             : byte(0) < 0xe0 ? 2
+                             : byte(0) < 0xf0 ? 3
+                             : byte(0) < 0xf5 ? 4
+                                              : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
   }
-  (void)state;
+  const bool overlong = (byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90);
+  const bool surrogate = byte(0) == 0xed && byte(1) >= 0xa0;
+  const bool too_high = byte(0) == 0xf4 && byte(1) >= 0x90;
+  return overlong || surrogate || too_high ? 0 : length;
+}
+
+bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x7f; }
+
+// Whether all of `text` may be shown as it is.
+bool printable(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    if (length == 0 || is_control(text[0])) return false;
+    text.remove_prefix(length);
+  }
   return true;
 }
 
@@ -94,17 +103,15 @@ std::string quoted(std::string_view name) {
   }
   std::string text = "'";
   bool escaping = false;  // inside $'..'
-  for (const unsigned char byte : name) {
-    const bool escape = needs_escape(byte) && !(byte >= 0x80 && printable(name));
+  while (!name.empty()) {
+    const unsigned char byte = name[0];
+    const std::size_t length = character_length(name);
+    const bool escape = length == 0 || is_control(byte);
     if (escape != escaping) {
       text += escape ? "'$'" : "''";
       escaping = escape;
     }
-    if (byte == '\'') {
-      text += "'\\''";
-    } else if (!escape) {
-      text += static_cast<char>(byte);
-    } else {
+    if (escape) {
       static constexpr std::string_view kLetters = "abtnvfr";
       char code[8];
       if (byte >= 7 && byte <= 13) {
@@ -113,9 +120,37 @@ std::string quoted(std::string_view name) {
         std::snprintf(code, sizeof code, "\\%03o", byte);
       }
       text += code;
+    } else if (byte == '\'') {
+      text += "'\\''";
+    } else {
+      text += name.substr(0, length);
     }
+    name.remove_prefix(escape ? 1 : length);
   }
   return text + "'";
+}
+
+std::string json_string(std::string_view text) {
+  std::string json = "\"";
+  while (!text.empty()) {
+    const unsigned char byte = text[0];
+    const std::size_t length = character_length(text);
+    char code[8];
+    if (length == 0) {
+      std::snprintf(code, sizeof code, "\\udc%02x", byte);
+      json += code;
+    } else if (byte == '"' || byte == '\\') {
+      json += '\\';
+      json += static_cast<char>(byte);
+    } else if (is_control(byte)) {
+      std::snprintf(code, sizeof code, "\\u%04x", byte);
+      json += code;
+    } else {
+      json += text.substr(0, length);
+    }
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return json + "\"";
 }
 
 void raise_descriptor_limit() {
@@ -127,7 +162,7 @@ void raise_descriptor_limit() {
 
 bool Program::take_common(int option, const char* value) {
   switch (option) {
-    case kHelp:
+    case kShowHelp:
       std::fputs(help_, stdout);
       std::fputs(kCommonHelp, stdout);
       std::exit(0);
@@ -153,7 +188,7 @@ bool Program::take_common(int option, const char* value) {
     case '?':  // getopt has said what is wrong
     case ':':
       std::fprintf(stderr, "Try '%s --help' for more information.\n", name_);
-      std::exit(kMisused);
+      std::exit(misuse_);
     default:
       return false;
   }
@@ -161,7 +196,7 @@ bool Program::take_common(int option, const char* value) {
 
 void Program::misused(const std::string& what) const {
   std::fprintf(stderr, "%s: %s\nTry '%s --help' for more information.\n", name_, what.c_str(), name_);
-  std::exit(kMisused);
+  std::exit(misuse_);
 }
 
 std::uint64_t Program::number(const char* option, const char* value, std::uint64_t least) const {
@@ -184,7 +219,23 @@ void Program::complain(const files::Failure& failure) {
 void Program::complain(const std::string& what) {
   hide_progress();
   failed_ = true;
+  if (silent_) return;
   write_all(2, std::string(name_) + ": " + what + "\n");
+}
+
+std::vector<std::string> Program::roots(char** first, char** last, bool preserve_root) {
+  std::vector<std::string> paths;
+  struct stat root, status;
+  const bool known = preserve_root && lstat("/", &root) == 0;
+  for (; first != last; ++first) {
+    if (known && lstat(*first, &status) == 0 && status.st_dev == root.st_dev && status.st_ino == root.st_ino) {
+      complain("it is dangerous to operate recursively on " + quoted(*first));
+      complain("use --no-preserve-root to override this failsafe");
+    } else {
+      paths.emplace_back(*first);
+    }
+  }
+  return paths;
 }
 
 files::Run Program::run() {

@@ -15,14 +15,14 @@
 namespace madang::commands {
 
 inline constexpr int kTrouble = 1;   // something could not be done
-inline constexpr int kMisused = 2;   // the command line can't be understood
+inline constexpr int kSeriousTrouble = 2;  // of ls and tar, also for a command line that can't be understood
 
 // Numbers for `getopt_long` of options that have no letter; a command's own start at kOwnOptions.
-enum CommonOption { kHelp = 1000, kVersion, kJobs, kMaxOps, kProgress, kNoProgress, kOwnOptions };
+enum CommonOption { kShowHelp = 1000, kVersion, kJobs, kMaxOps, kProgress, kNoProgress, kOwnOptions };
 
 // To be put into a command's table of long options.
 #define MADANG_COMMON_OPTIONS                                                       \
-  {"help", no_argument, nullptr, ::madang::commands::kHelp},                        \
+  {"help", no_argument, nullptr, ::madang::commands::kShowHelp},                        \
       {"version", no_argument, nullptr, ::madang::commands::kVersion},              \
       {"jobs", required_argument, nullptr, ::madang::commands::kJobs},              \
       {"max-ops", required_argument, nullptr, ::madang::commands::kMaxOps},         \
@@ -41,14 +41,16 @@ inline constexpr const char* kCommonHelp =
 // One command's run.
 class Program {
  public:
-  // `name` is what errors begin with; `help` is printed for --help, kCommonHelp after it.
-  Program(const char* name, const char* help) : name_(name), help_(help) {}
+  // `name` is what errors begin with; `help` is printed for --help, kCommonHelp after it; `misuse` is
+  // the exit code where the command line can't be understood.
+  Program(const char* name, const char* help, int misuse = kTrouble)
+      : name_(name), help_(help), misuse_(misuse) {}
 
   // Handles an option of MADANG_COMMON_OPTIONS; false if it is another one. Prints help and exits
   // where that was asked for.
   bool take_common(int option, const char* value);
 
-  // Ends the program with kMisused.
+  // Ends the program.
   [[noreturn]] void misused(const std::string& what) const;
 
   // A number, "at least `least`", or the program ends with a sentence.
@@ -57,6 +59,12 @@ class Program {
   // Writes "NAME: ACTION 'PATH': REASON" to standard error.
   void complain(const files::Failure& failure);
   void complain(const std::string& what);
+
+  // Failures count but are not printed (-f of chmod and chown).
+  void be_silent() { silent_ = true; }
+
+  // The paths of a recursive command; without '/', with a complaint, if `preserve_root`.
+  std::vector<std::string> roots(char** first, char** last, bool preserve_root);
 
   // For an operation: failures are printed, progress is shown.
   files::Run run();
@@ -74,9 +82,11 @@ class Program {
 
   const char* name_;
   const char* help_;
+  const int misuse_;
   files::CrewOptions crew_;
   int show_progress_ = -1;  // -1: on a terminal
   bool failed_ = false;
+  bool silent_ = false;
   bool progress_shown_ = false;
   std::int64_t started_ns_ = 0;
   std::int64_t last_shown_ns_ = 0;
@@ -84,6 +94,10 @@ class Program {
 
 // A name as GNU's commands quote it in messages: 'a b', and $'..' for what can't be printed.
 std::string quoted(std::string_view name);
+
+// As a JSON string; bytes that are not UTF-8 become lone surrogates (U+DC80 to U+DCFF), as Python's
+// `os.fsdecode` has them, so that the name can be told exactly.
+std::string json_string(std::string_view text);
 
 // As many descriptors as the system allows; the first thing a command does.
 void raise_descriptor_limit();

@@ -52,8 +52,8 @@ std::vector<char>& Lane::buffer(std::size_t bytes) {
   return buffer_;
 }
 
-DirectoryReader& Lane::reader(std::size_t buffer_bytes) {
-  if (!reader_) reader_ = std::make_unique<DirectoryReader>(buffer_bytes);
+DirectoryReader& Lane::reader() {
+  if (!reader_) reader_ = std::make_unique<DirectoryReader>();
   return *reader_;
 }
 

@@ -67,7 +67,7 @@ class Lane {
   Done& done() { return done_; }
   std::size_t num_tasks() const { return num_tasks_.load(std::memory_order_relaxed); }
   std::vector<char>& buffer(std::size_t bytes);  // scratch, at least that large
-  DirectoryReader& reader(std::size_t buffer_bytes);  // for one directory at a time
+  DirectoryReader& reader();                     // for one directory at a time
 
  private:
   friend class Crew;

@@ -12,7 +12,6 @@ namespace madang::files {
 namespace {
 
 constexpr int kOpenFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-constexpr std::size_t kDirectoryBuffer = 128 * 1024;
 // A lane with that many tasks before it works on what it reads itself, so that memory stays small
 // however wide a directory is.
 constexpr std::size_t kManyTasks = 1024;
@@ -190,7 +189,7 @@ class ReadTask final : public Task {
       }
       names.add(record);
     };
-    const int error = lane.reader(kDirectoryBuffer).read(handle.fd(), take);
+    const int error = lane.reader().read(handle.fd(), take);
     if (error != 0) fail(lane, Stage::read, error);
     names.each([&](const Entry& entry) {
       if (!lane.should_stop()) walk.examine(lane, directory_, handle, entry);
