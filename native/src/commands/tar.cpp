@@ -155,7 +155,7 @@ int create(Program& program, const TarArguments& arguments) {
 using namespace madang::commands;
 
 int main(int count, char** words) {
-  Program program("madang-tar", kTarHelp);
+  Program program("madang-tar", kTarHelp, kSeriousTrouble);
   const TarArguments arguments = tar_arguments(program, count, words);
   raise_descriptor_limit();
   switch (arguments.mode) {
