@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from madang.cli._output import (
     print_json,
     print_list,
 )
+from madang.schemas.job_waits import NodeGroup
 
 JobArgument = Annotated[str, typer.Argument(help="Job, by id or name (the newest of that name).")]
 
@@ -45,19 +47,7 @@ def explain_job(
         print(line)
     if why.groups:
         print()
-        print_list(
-            why.groups,
-            {
-                "NODES": lambda group: _nodes(group.nodes, group.count),
-                "EACH": lambda group: group.shape,
-                "FREE": lambda group: group.free,
-                "FIT NOW": lambda group: group.room,
-                "FIT EMPTY": lambda group: group.room_empty,
-                "MISSING": lambda group: group.short_of,
-            },
-            as_json=False,
-            empty="",
-        )
+        _print_groups(why.groups)
 
 
 def move_job(
@@ -82,6 +72,22 @@ def set_priority(
     with connect(project) as client:
         found = client.jobs.set_priority(job, priority, project=project)
     print_item(found, as_json=as_json, lines=[(found.name, f"has priority {found.priority}")])
+
+
+def _print_groups(groups: list[NodeGroup]) -> None:
+    columns: dict[str, Callable[[NodeGroup], object]] = {
+        "NODES": lambda group: _nodes(group.nodes, group.count),
+        "EACH": lambda group: group.shape,
+        "FREE": lambda group: group.free,
+        "FIT NOW": lambda group: group.room,
+        "FIT EMPTY": lambda group: group.room_empty,
+        "MISSING": lambda group: group.short_of,
+    }
+    if any(group.pool for group in groups):
+        columns = {"POOL": lambda group: group.pool, **columns}
+    if len({group.role for group in groups}) > 1:
+        columns = {"ROLE": lambda group: group.role, **columns}
+    print_list(groups, columns, as_json=False, empty="")
 
 
 def _nodes(names: list[str], count: int) -> str:

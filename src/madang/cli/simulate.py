@@ -148,6 +148,8 @@ def _show(outcome: Outcome, as_json: bool, html: Path | None) -> None:
         _print_table(["wait p50 / p90 / p99", "jobs", *names], waits)
     if lines := outcome.never_placed():
         print("\n".join(("\nNever placed:", *lines)))
+    for note in outcome.notes:
+        print(f"\n{note}")
     if html is not None:
         print(f"\nThe report with charts is in {html}")
 

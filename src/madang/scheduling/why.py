@@ -90,8 +90,8 @@ class Why:
     limits: tuple[LimitWhy, ...]
 
     def lines(self) -> list[str]:
-        """All of it as text."""
-        return [*_role_lines(self.roles), *_queue_lines(self), *_limit_lines(self.limits)]
+        """Of queues and limits, as text."""
+        return [*_queue_lines(self), *_limit_lines(self.limits)]
 
 
 def why(teller: Teller, ledger: Ledger, request: Request) -> Why:
@@ -268,18 +268,6 @@ def _needs(groups: Sequence[Group]) -> str:
         else f"{group.role}: {group.replicas_min} times {in_words(group.resources)}"
         for group in groups
     )
-
-
-def _role_lines(roles: Sequence[RoleWhy]) -> Iterator[str]:
-    for role in roles:
-        times = f"{role.replicas} times " if role.replicas != 1 else ""
-        yield f"role {role.role} asks for {times}{role.needs}"
-        for nodes in role.nodes:
-            pool = f" in pool {nodes.pool}" if nodes.pool else ""
-            count = "1 node" if len(nodes.nodes) == 1 else f"{len(nodes.nodes)} nodes"
-            line = f"  {count} of {nodes.shape}{pool}: {nodes.room} fit now"
-            line += f", {nodes.room_empty} if nothing ran" if nodes.room_empty else ""
-            yield line + (f"; {nodes.short_of}" if nodes.short_of else "")
 
 
 def _queue_lines(told: Why) -> Iterator[str]:

@@ -77,3 +77,12 @@ def test_what_is_no_history_is_refused(broken: Any) -> None:
 def test_nothing_ran() -> None:
     with pytest.raises(InvalidInput, match="nothing ran"):
         history.from_json(DATA | {"work": []})
+
+
+def test_queues_that_are_not_told_of_are_roots_and_that_is_said() -> None:
+    work = [WORK, more(id="job-2", name="", project="", queue="queue-9")]
+    trace = history.from_json(DATA | {"work": work})
+    assert [queue.id for queue in trace.queues] == ["queue-1", "queue-9"]
+    assert (trace.queues[1].parent, trace.queues[1].weight) == ("", 1.0)
+    assert trace.notes[0].startswith("Jobs of 1 queue that you do not see")
+    assert not history.from_json(DATA).notes

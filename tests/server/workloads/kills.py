@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
 import random
 import sqlite3
 import tempfile
@@ -29,6 +30,7 @@ from madang.server.cluster import service as cluster
 from madang.server.cluster.codec import from_json, to_json
 from madang.server.cluster.protocol import NodeOrders, NodeReport
 from madang.server.context import ServerContext
+from madang.server.logs import configure_logs
 from madang.server.workloads import controller, service, upkeep
 from madang.server.workloads.spec import RetryPolicy, WorkloadSpec
 from madang.testing.agents import FakeAgent
@@ -36,8 +38,19 @@ from tests.server.workloads.platform import GIB, inventory
 
 CPUS, GPUS = 8, 4
 NODES = ("a", "b", "c")
-AT_ONCE = 12
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where a write costs nothing, so that more happens between two kills: what a kill leaves behind
+does not depend on the disk."""
+AT_ONCE = 16
 """Jobs that live at any time."""
+
+_ENDS_PER_STEP = 0.01
+"""How likely a task is to end between two reports: most live for longer than it takes until they
+may be stopped for others."""
+_ENDS_AT_LAST = 0.2
+"""The same when nothing is submitted any more."""
+
+_SCHEDULER_STOPS = ("preempted", "resized", "migrated")
 
 _ENDS: tuple[tuple[str, int | None, dict[str, Any]], ...] = (
     ("completed", 0, {}),
@@ -55,8 +68,10 @@ class Soak:
     kills: int = 0
     submitted: int = 0
     ended: int = 0
-    preempted: int = 0
-    resized: int = 0
+    stopped: Counter[str] = field(default_factory=Counter)
+    """Tasks that were stopped by the scheduler, by the code of the reason."""
+    struck: Counter[str] = field(default_factory=Counter)
+    """Kills that found such a stop under way."""
     faults: list[str] = field(default_factory=list)
 
 
@@ -65,6 +80,7 @@ class Soak:
 
 def serve(state_dir: str, socket: str) -> None:
     """Schedule, and answer on the socket, until killed."""
+    configure_logs()
     asyncio.run(_serve(Path(state_dir), socket))
 
 
@@ -156,6 +172,7 @@ class _Nodes:
 
     def __init__(self, control: _Control, chance: random.Random) -> None:
         self._chance = chance
+        self.ends_per_step = _ENDS_PER_STEP
         self.agents = {name: self._agent(control, name) for name in NODES}
 
     def _agent(self, control: _Control, name: str) -> FakeAgent:
@@ -173,7 +190,7 @@ class _Nodes:
             with suppress(OSError):
                 await agent.step(wait_s=0.05)
             for task_id, task in list(agent.tasks.items()):
-                if task.exit is None and self._chance.random() < 0.1:
+                if task.exit is None and self._chance.random() < self.ends_per_step:
                     agent.end(task_id, *self._chance.choice(_ENDS))
             await asyncio.sleep(0.005)
 
@@ -185,12 +202,13 @@ async def soak(
     project and queues to use."""
     chance = random.Random(seed)
     done = Soak(seed)
-    with tempfile.TemporaryDirectory(prefix="madang-soak-") as folder:
+    with tempfile.TemporaryDirectory(prefix="madang-soak-", dir=_IN_MEMORY) as folder:
         state_dir = Path(folder) / "state"
         user, project, queues = await prepare(state_dir)
         control = _Control(state_dir)
         control.start()
-        nodes = asyncio.ensure_future(_Nodes(control, chance).run())
+        agents = _Nodes(control, chance)
+        nodes = asyncio.ensure_future(agents.run())
         try:
             for _ in range(kills):
                 await _people(control, state_dir, chance, done, user, project, queues)
@@ -199,6 +217,7 @@ async def soak(
                 done.kills += 1
                 _look(state_dir, done)
                 control.start()
+            agents.ends_per_step = _ENDS_AT_LAST
             await _settle(control, state_dir, done)
         finally:
             nodes.cancel()
@@ -217,18 +236,24 @@ async def _people(
     project: str,
     queues: list[str],
 ) -> None:
-    """Submit and cancel for a random while; now and then control does not live to its start."""
+    """Submit and cancel for a random while; now and then control does not live to its start. Every
+    second time it ends a moment after the scheduler has begun to stop something."""
     if chance.random() < 0.8:
         await control.until_it_schedules()
-    until = time.monotonic() + chance.uniform(0.0, 0.6)
+    waits_for_a_stop = chance.random() < 0.5
+    before = _under_way(state_dir).keys()
+    until = time.monotonic() + chance.uniform(0.0, 0.6) * (3 if waits_for_a_stop else 1)
     while time.monotonic() < until:
+        if waits_for_a_stop and _under_way(state_dir).keys() - before:
+            await asyncio.sleep(chance.uniform(0.0, 0.03))
+            return
         live = _ids(state_dir, "SELECT id FROM workloads WHERE ended_at IS NULL")
         with suppress(OSError):
             if len(live) < AT_ONCE:
                 spec = _spec(chance, user, project, queues)
                 await control.ask(do="submit", user=user, spec=spec.to_json())
                 done.submitted += 1
-            elif chance.random() < 0.2:
+            elif chance.random() < 0.08:
                 await control.ask(do="cancel", job=chance.choice(live))
         await asyncio.sleep(0.01)
 
@@ -238,7 +263,7 @@ def _spec(chance: random.Random, user: str, project: str, queues: list[str]) -> 
     from madang.server.workloads.spec import RoleSpec
 
     low = chance.choice([1, 1, 2, 3])
-    high = low + chance.choice([0, 0, 3])
+    high = low + chance.choice([0, 0, 0, 3])
     gpu = chance.choice([0.25, 0.5, 1, 2, 4])
     worker = RoleSpec(
         replicas_min=low,
@@ -253,7 +278,7 @@ def _spec(chance: random.Random, user: str, project: str, queues: list[str]) -> 
         user_id=user,
         roles=(worker,),
         queue=chance.choice(queues),
-        priority=chance.choice([0, 0, 0, 100]),
+        priority=chance.choice([0, 0, 100, 200]),
         resizable=high > low,
         retry=RetryPolicy(count=1, backoff_s=0.1),
         grace_s=0.0,
@@ -279,7 +304,7 @@ async def _settle(control: _Control, state_dir: Path, done: Soak) -> None:
         for text in _ids(state_dir, "SELECT reason FROM tasks WHERE reason IS NOT NULL")
         if (reason := json.loads(text))
     )
-    done.preempted, done.resized = codes["preempted"], codes["resized"]
+    done.stopped = Counter({code: codes[code] for code in _SCHEDULER_STOPS})
 
 
 def _look(state_dir: Path, done: Soak) -> None:
@@ -299,6 +324,21 @@ def _look(state_dir: Path, done: Soak) -> None:
     for place, milli in [*devices.items(), *((n, c // CPUS) for n, c in cpus.items())]:
         if milli > 1000:
             done.faults.append(f"kill {done.kills}: {place} is given out {milli / 1000:g} times")
+    done.struck.update(set(_under_way(state_dir).values()))
+
+
+def _under_way(state_dir: Path) -> dict[str, str]:
+    """What the scheduler is stopping or moving: by task or workload, why."""
+    stopping = (
+        "SELECT id, json_extract(stop_reason, '$.code') FROM tasks"
+        " WHERE state = 'stopping' AND ended_at IS NULL AND stop_reason IS NOT NULL"
+    )
+    going_on = (
+        "SELECT id, 'resized' FROM workloads"
+        " WHERE ended_at IS NULL AND json_extract(resize, '$.placements') IS NOT NULL"
+    )
+    found = [*_rows(state_dir, stopping), *_rows(state_dir, going_on)]
+    return {id: code for id, code in found if code in _SCHEDULER_STOPS}
 
 
 def _ids(state_dir: Path, query: str) -> list[str]:

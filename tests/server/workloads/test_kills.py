@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from madang.schemas.queues import QueueCreate
-from madang.server.workloads import queues
+from madang.schemas.scheduling import PolicySet
+from madang.server.workloads import policy, queues
 from tests.conftest import make_context, make_people
 from tests.server.workloads.kills import soak
 
@@ -31,6 +32,10 @@ async def _prepare(state_dir: Path) -> tuple[str, str, list[str]]:
         for name in ("left", "right"):
             request = QueueCreate(name, project="vision", guarantee={"gpu": 4})
             await queues.create_queue(context, admin, request)
-        return people.user_ids["member"], people.project_id, ["left", "right", ""]
+        turns = QueueCreate("turns", project="vision", ordering="attained")
+        await queues.create_queue(context, admin, turns)
+        often = PolicySet(round_s=1.0, migration_budget=0.5)
+        await policy.set_policy(context, admin, often)
+        return people.user_ids["member"], people.project_id, ["left", "right", "turns", ""]
     finally:
         await context.close()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from madang.core.reasons import ReasonCode
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
-from madang.scheduling import Migrate, Placement, Preempt, Resize
-from madang.server.workloads import service
+from madang.scheduling import Migrate, Placement, Preempt, Resize, Start
+from madang.server.workloads import controller, service
+from madang.server.workloads.starts import carry_out
 from madang.server.workloads.stops import carry_out_stops
 from madang.server.workloads.tables import TaskRow, WorkloadRow
+from madang.server.workloads.view import ClusterView
 from tests.conftest import People
-from tests.server.workloads.platform import Platform, platform_of
+from tests.server.workloads.platform import Platform, platform_of, running
 
 
 def in_attempt(
@@ -70,7 +73,7 @@ async def test_a_job_grows_and_shrinks(people: People) -> None:
 
 async def test_a_resize_to_a_node_that_is_lost_waits_in_line(people: People) -> None:
     async with platform_of(people, a={"cpu": 2}) as platform:
-        job = await platform.submit("wait", replicas=(1, 2))
+        job = await platform.submit("wait", replicas=(1, 3))
         await platform.until_state(job, WorkloadState.RUNNING)
         size = len(await tasks_of(platform, job, 1))
         gone = (Placement("worker", size, "node-gone"),)
@@ -78,6 +81,71 @@ async def test_a_resize_to_a_node_that_is_lost_waits_in_line(people: People) -> 
         row: WorkloadRow = await platform.until(job, in_attempt(2))
         assert (row.resize, row.retries) == (None, 0)
         assert {task.node_id for task in await tasks_of(platform, job, 2)} != {"node-gone"}
+
+
+async def resizing(people: People) -> tuple[Platform, str, str]:
+    """One process that is being stopped to go on with three; by hand, without the loop."""
+    platform = Platform(people, await people.principal("member"))
+    people.context.settings = replace(people.context.settings, sandbox="none")
+    agent = platform.agent("a", cpu=4)
+    await agent.step()
+    job = await platform.submit("wait", replicas=(1, 3), resources=("cpu=1", "memory=1GiB"))
+    view = ClusterView(people.context)
+    await view.load()
+    [start] = [action for action in await view.plan() if isinstance(action, Start)]
+    start = replace(start, placements=start.placements[:1])
+    await carry_out(people.context, [start])
+    for _ in range(2):
+        await agent.step()
+    node = await node_id(platform, job)
+    added = tuple(Placement("worker", number, node) for number in (1, 2))
+    await carry_out_stops(people.context, [Resize(job, job, added=added)])
+    return platform, job, node
+
+
+async def places_kept(platform: Platform, job: str) -> list[int] | None:
+    resize = (await platform.workload(job)).resize
+    return None if resize is None else [place["replica"] for place in resize["placements"]]
+
+
+async def test_a_second_resize_counts_from_the_first(people: People) -> None:
+    platform, job, _ = await resizing(people)
+    assert await places_kept(platform, job) == [0, 1, 2]
+    fewer = Resize(job, job, removed=(f"{job}/worker/2",))
+    await carry_out_stops(platform.context, [fewer])
+    assert await places_kept(platform, job) == [0, 1]
+    for _ in range(2):  # stopped, and to go on; nothing of it lives
+        await platform.agents["a"].step()
+    fewer = Resize(job, job, removed=(f"{job}/worker/1",))
+    await carry_out_stops(platform.context, [fewer])
+    assert await places_kept(platform, job) == [0]
+
+
+async def test_what_could_not_run_so_waits_in_line(people: People) -> None:
+    platform, job, _ = await resizing(people)
+    keys = tuple(f"{job}/worker/{number}" for number in range(3))
+    await carry_out_stops(platform.context, [Resize(job, job, removed=keys)])
+    assert await places_kept(platform, job) is None
+
+
+async def test_what_is_stopped_between_two_attempts_loses_its_places(people: People) -> None:
+    platform, job, _ = await resizing(people)
+    for _ in range(2):
+        await platform.agents["a"].step()
+    assert (await platform.workload(job)).state == WorkloadState.PENDING
+    await carry_out_stops(platform.context, [Preempt(job, job, "job-winner", "gpu", 0.0)])
+    assert await places_kept(platform, job) is None
+
+
+async def test_no_places_at_all_do_not_stop_the_scheduler(people: People) -> None:
+    platform, job, _ = await resizing(people)
+    for _ in range(2):
+        await platform.agents["a"].step()
+    async with platform.context.db.transaction() as session:
+        row = await session.get_one(WorkloadRow, job)
+        row.resize = {"placements": []}
+    async with running(controller.run(platform.context), platform.agents["a"].run()):
+        await platform.until(job, in_attempt(2))
 
 
 async def test_a_moved_job_begins_again(people: People) -> None:

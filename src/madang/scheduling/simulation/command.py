@@ -34,6 +34,8 @@ from madang.scheduling.simulation.what_if import Changes, changed, changed_nodes
 __all__ = ["FORMATS", "Changes", "Options", "Outcome", "Result", "simulate"]
 
 FORMATS = ("openb", "pollux", "philly", "kueue", "history", "csv")
+_WITHOUT_TRACE = ("openb", "pollux")
+"""Formats with a simulation of their own."""
 _MOST_ROWS = 30
 MIXES = ("given", "learned")
 
@@ -79,6 +81,8 @@ class Outcome:
     """What all scenarios gave, by name, in the order in which they ran."""
 
     results: dict[str, Result]
+    notes: tuple[str, ...] = ()
+    """What to know about the trace before one believes the figures."""
 
     @property
     def partial(self) -> bool:
@@ -86,12 +90,14 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Of one scenario its figures; of several a list with their names."""
+        notes = {"notes": list(self.notes)} if self.notes else {}
         if len(self.results) == 1:
-            return next(iter(self.results.values())).to_json()
+            return {**next(iter(self.results.values())).to_json(), **notes}
         return {
             "scenarios": [
                 {"scenario": name, **result.to_json()} for name, result in self.results.items()
-            ]
+            ],
+            **notes,
         }
 
     @property
@@ -117,7 +123,7 @@ class Outcome:
     def html(self) -> str:
         """A page with charts that needs nothing else."""
         if self.reports:
-            return html.render(self.reports)
+            return html.render(self.reports, self.notes)
         curves = {
             name: result for name, result in self.results.items() if hasattr(result, "curve")
         }
@@ -139,12 +145,13 @@ def simulate(
     """
     _check(options)
     results: dict[str, Result] = {}
-    for name, run in _scenarios(options):
+    trace = None if options.format in _WITHOUT_TRACE else read(options)
+    for name, run in _scenarios(options, trace):
         tell = None if progress is None else _Told(progress, name)
         results[name] = run(tell, stop)
         if stop is not None and stop():
             break
-    return Outcome(results)
+    return Outcome(results, trace.notes if trace else ())
 
 
 Run = Callable[["_Told | None", Stop | None], Result]
@@ -159,14 +166,11 @@ class _Told:
         self.progress(self.name, done, total)
 
 
-def _scenarios(options: Options) -> Iterator[tuple[str, Run]]:
-    if options.format == "openb":
-        yield from _openb_scenarios(options)
+def _scenarios(options: Options, trace: Trace | None) -> Iterator[tuple[str, Run]]:
+    if trace is None:
+        own = {"openb": _openb_scenarios, "pollux": _pollux_scenarios}
+        yield from own[options.format](options)
         return
-    if options.format == "pollux":
-        yield from _pollux_scenarios(options)
-        return
-    trace = read(options)
     if options.compare:
         yield "as it is", _run_of("as it is", trace, Policy(seed=options.seed), options)
     other = changed(trace, replace(options.changes, inflate=options.inflate or 1.0))

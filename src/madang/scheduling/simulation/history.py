@@ -23,6 +23,11 @@ from madang.scheduling.simulation.table import open_text
 from madang.scheduling.simulation.trace import Job, Trace, in_order, invalid, one_queue
 
 _FETCH = "Fetch one with: madang simulate --from-history --save history.json"
+_SAY_UNSEEN = (
+    "Jobs of {} that you do not see, or that were deleted, are among these: their queues count as "
+    "roots of weight 1 without guarantees or limits, so the outcome may differ from what an "
+    "administrator gets."
+)
 _UNKNOWN_DURATION_S = 3600.0
 """Of what has never ran, when nothing else has ended either."""
 
@@ -62,7 +67,22 @@ def _trace(data: Mapping[str, Any], name: str) -> Trace:
         replace(job, request=replace(job.request, order=order))
         for order, job in enumerate(in_order(jobs))
     ]
-    return Trace(name, nodes, tuple(ordered), queues or one_queue(ordered, "priority"))
+    if not queues:
+        return Trace(name, nodes, tuple(ordered), one_queue(ordered, "priority"))
+    unseen = _unseen(ordered, queues)
+    notes = (_SAY_UNSEEN.format(_how_many(unseen)),) if unseen else ()
+    return Trace(name, nodes, tuple(ordered), (*queues, *unseen), notes=notes)
+
+
+def _unseen(jobs: Sequence[Job], queues: Sequence[Queue]) -> tuple[Queue, ...]:
+    """Queues that jobs waited in and nothing is told of: of projects that she who asked does not
+    see, or deleted since."""
+    names = {job.request.queue for job in jobs} - {queue.id for queue in queues}
+    return tuple(Queue(name, f"unseen {name}") for name in sorted(names))
+
+
+def _how_many(queues: Sequence[Queue]) -> str:
+    return "1 queue" if len(queues) == 1 else f"{len(queues)} queues"
 
 
 class _Durations:

@@ -54,7 +54,7 @@ svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft);
 _LEVELS = ("free", "up to a third held", "up to two thirds held", "partly held", "fully held")
 
 
-def render(reports: Sequence[Report]) -> str:
+def render(reports: Sequence[Report], notes: Iterable[str] = ()) -> str:
     """The whole page, for one scenario or several side by side."""
     title = f"Simulation: {reports[0].name}" if len(reports) == 1 else "Simulations compared"
     partial = [report.name for report in reports if report.partial]
@@ -64,6 +64,7 @@ def render(reports: Sequence[Report]) -> str:
         f"<p class=note>Stopped before the end: {escape(', '.join(partial))}.</p>"
         if partial
         else "",
+        *(f"<p class=note>{escape(note)}</p>" for note in notes),
         _section("Figures", _table(["", *_names(reports)], figures(reports))),
         _allocation(reports),
         _waiting(reports),

@@ -21,7 +21,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Jobs in the order of their arrival, and what they run on. Without queues there is one."""
+    """Jobs in the order of their arrival, and what they run on. Without queues there is one.
+    notes: sentences on what it leaves out or takes for granted, for whoever reads the result."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -29,6 +30,7 @@ class Trace:
     queues: tuple[Queue, ...] = ()
     limits: tuple[Limit, ...] = ()
     reservations: tuple[Reservation, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def begin(self) -> float:

@@ -7,6 +7,7 @@ number: at once, at places that are kept for it, and not counted as a retry.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,11 +17,19 @@ from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.tables import AllocationRow
 
 
-def resize_json(kept: Iterable[AllocationRow], added: Iterable[Placement]) -> dict[str, Any]:
+def resize_json(places: Iterable[Placement]) -> dict[str, Any]:
     """What is kept in the row until the new attempt begins."""
-    places = [placement_of(row) for row in kept] + [*added]
-    places.sort(key=lambda place: (place.role, place.replica))
-    return {"placements": [asdict(place) for place in places]}
+    ordered = sorted(places, key=lambda place: (place.role, place.replica))
+    return {"placements": [asdict(place) for place in ordered]}
+
+
+def may_run_at(spec: WorkloadSpec, places: Sequence[Placement]) -> bool:
+    """Whether that is as many of each role as it takes, and each replica once."""
+    replicas = Counter(place.role for place in places)
+    once = len({(place.role, place.replica) for place in places}) == len(places)
+    return once and all(
+        role.replicas_min <= replicas[role.name] <= role.replicas_max for role in spec.roles
+    )
 
 
 def placements_of(resize: Mapping[str, Any]) -> tuple[Placement, ...]:

@@ -28,6 +28,7 @@ from madang.server.workloads.history import lock_workload, set_task_state, set_w
 from madang.server.workloads.inputs import ResolvedInputs
 from madang.server.workloads.places import make_checkpoint_folder
 from madang.server.workloads.requests import wanted_requests
+from madang.server.workloads.resizes import may_run_at
 from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.supervisor import current_tasks, supervise, view
 from madang.server.workloads.tables import AllocationRow, TaskRow, TaskSpecRow, WorkloadRow
@@ -85,6 +86,8 @@ async def _start(
     spec = WorkloadSpec.from_json(row.spec)
     wanted = wanted_requests(row, spec, [view(task) for task in earlier])
     if all(request.id != start.request.id for request in wanted):
+        raise Refused(start.request.id)
+    if row.kind != WorkloadKind.SERVICE and not may_run_at(spec, start.placements):
         raise Refused(start.request.id)
     nodes = [machines.nodes.get(placement.node_id) for placement in start.placements]
     if any(node is None or node.lost_at or node.cordoned_at for node in nodes):

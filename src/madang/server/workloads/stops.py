@@ -5,22 +5,29 @@ again from how things stand."""
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from madang.core.errors import MadangError
+from madang.core.errors import MadangError, Unavailable
 from madang.core.reasons import Reason, ReasonCode
 from madang.core.states import WorkloadKind, WorkloadState
 from madang.scheduling import Migrate, Preempt, Resize
 from madang.server.context import ServerContext
 from madang.server.db.engine import announce
 from madang.server.workloads.fence import Fence
-from madang.server.workloads.history import lock_workload
+from madang.server.workloads.history import announce_workload, lock_workload
 from madang.server.workloads.progress import gpus_of, with_speed
 from madang.server.workloads.requests import replica_of
-from madang.server.workloads.resizes import resize_json
+from madang.server.workloads.resizes import (
+    may_run_at,
+    placement_of,
+    placements_of,
+    resize_json,
+)
+from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.supervisor import current_tasks, stop_task, supervise
 from madang.server.workloads.tables import AllocationRow, TaskRow, WorkloadRow
 
@@ -35,13 +42,18 @@ async def carry_out_stops(
     context: ServerContext, stops: Sequence[Stop], fence: Fence | None = None
 ) -> None:
     """Stop what is to be stopped: SIGTERM, the sign to save one's work, and SIGKILL after its
-    grace. Nothing of it counts as a failure or a retry."""
+    grace. Nothing of it counts as a failure or a retry.
+
+    Raises Unavailable when the database can't write: the planner, who takes it to be done, has to
+    be told everything anew."""
     for stop in stops:
         try:
             async with context.db.transaction() as session:
                 if fence is not None:
                     await fence.check(session)
                 await _carry_out(context, session, stop)
+        except Unavailable:
+            raise
         except MadangError as error:
             log.error("a workload can't be stopped", workload=stop.owner, error=str(error))
 
@@ -49,7 +61,8 @@ async def carry_out_stops(
 async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) -> None:
     row = await lock_workload(session, stop.owner)
     live = await _live_tasks(session, row, stop.request_id)
-    if not live or row.stop is not None or WorkloadState(row.state).ended:
+    goes_on = bool(live) or row.resize is not None
+    if not goes_on or row.stop is not None or WorkloadState(row.state).ended:
         announce(session, f"workload:{row.id}")
         return
     match stop:
@@ -60,28 +73,42 @@ async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) 
             row.resize = None
             reason = Reason(ReasonCode.MIGRATED, {"gained": stop.gained})
         case Resize():
-            reason = await _resize(session, row, live, stop)
+            resized = await _resized(session, row, stop)
+            if row.resize is None and resized is None:
+                announce(session, f"workload:{row.id}")
+                return
+            row.resize = resized  # None: it waits in line, with as many as there is room for
+            replicas = len(resized["placements"]) if resized else "other"
+            reason = Reason(ReasonCode.RESIZED, {"replicas": replicas})
+    if not live:  # between two attempts: it has lost the places that were kept for it
+        announce_workload(session, row)
+        return
     row.work = with_speed(row.work, gpus_of(await _devices(session, [t.id for t in live])))
     for task in live:
         await stop_task(context, session, row, task, reason, ACTOR)
     await supervise(context, session, row, ACTOR)
 
 
-async def _resize(
-    session: AsyncSession, row: WorkloadRow, live: Sequence[TaskRow], stop: Resize
-) -> Reason:
-    allocations = await session.scalars(
-        select(AllocationRow)
-        .where(AllocationRow.workload_id == row.id, AllocationRow.until.is_(None))
-        .order_by(AllocationRow.role, AllocationRow.replica)
-    )
+async def _resized(
+    session: AsyncSession, row: WorkloadRow, stop: Resize
+) -> dict[str, Any] | None:
+    """Where it goes on: at the places that it has, or is to have after an earlier resize, with
+    what comes and without what goes. None when that is no longer what it could run with."""
+    if row.resize is not None:
+        places = placements_of(row.resize)
+    else:
+        allocations = await session.scalars(
+            select(AllocationRow).where(
+                AllocationRow.workload_id == row.id, AllocationRow.until.is_(None)
+            )
+        )
+        places = tuple(placement_of(allocation) for allocation in allocations)
     kept = [
-        allocation
-        for allocation in allocations
-        if f"{row.id}/{allocation.role}/{allocation.replica}" not in stop.removed
+        place for place in places if f"{row.id}/{place.role}/{place.replica}" not in stop.removed
     ]
-    row.resize = resize_json(kept, stop.added)
-    return Reason(ReasonCode.RESIZED, {"replicas": len(row.resize["placements"])})
+    resized = [*kept, *stop.added]
+    spec = WorkloadSpec.from_json(row.spec)
+    return resize_json(resized) if may_run_at(spec, resized) else None
 
 
 async def _live_tasks(session: AsyncSession, row: WorkloadRow, request_id: str) -> list[TaskRow]:

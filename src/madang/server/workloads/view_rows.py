@@ -82,7 +82,7 @@ def standing_of(rows: Rows, workload_id: str) -> Standing:
         wanted = wanted_requests(row, spec, views)
         standing.wanted = {request.id: request for request in wanted}
     standing.running = _running(row, spec, allocations)
-    if row.resize is not None and row.stop is None:
+    if row.resize is not None and row.resize["placements"] and row.stop is None:
         _go_on(standing, row, spec)
     return standing
 
