@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from madang.core.reasons import ReasonCode
 from madang.scheduling import (
     Began,
+    Leaving,
     Policy,
     Preempt,
     Queue,
@@ -73,6 +75,60 @@ def test_the_least_work_is_lost() -> None:
     world.ask("high", "gpu=1", priority=5)
     [preempt] = [action for action in world.plan() if isinstance(action, Preempt)]
     assert (preempt.request_id, preempt.lost_s) == ("saved", 10.0)
+
+
+def test_what_leaves_more_room_than_its_winner_needs_is_enough_for_the_next() -> None:
+    world = World(
+        node("a", gpus=2),
+        node("b", gpus=1),
+        ask("two", "gpu=2", preemptible=True),
+        ask("one", "gpu=1", preemptible=True, order=1),
+    )
+    world.starts()
+    world.now = 100.0
+    world.tell(Began(replace(world.running["two"], saved_at=95.0)))
+    for number in (1, 2):
+        world.ask(f"high{number}", "gpu=1", priority=5, order=number)
+    assert world.preempted() == {"two": "high1"}
+    world.vacate()
+    assert set(world.starts()) == {"high1", "high2"}
+
+
+def test_what_is_cancelled_makes_room_before_anyone_is_stopped() -> None:
+    world = World(
+        node("a", gpus=1),
+        node("b", gpus=1),
+        ask("cancelled", "gpu=1"),
+        ask("low", "gpu=1", preemptible=True, order=1),
+    )
+    world.starts()
+    world.now = 10.0
+    world.tell(Leaving("cancelled/worker/0"))
+    world.ask("high", "gpu=1", priority=5)
+    assert world.preempted() == {}
+    wait = world.planner.explain("high")
+    assert wait is not None
+    assert wait.reason.code is ReasonCode.STOPPING
+    world.end("cancelled")
+    assert world.starts() == {"high": ["a"]}
+
+
+def test_who_comes_when_somebody_has_just_started_waits_a_moment_for_it() -> None:
+    """Its start, not its priority, protected it, and so somebody with more to lose was stopped."""
+    world = World(node("a", gpus=1), node("b", gpus=1), ask("old", "gpu=1", preemptible=True))
+    world.starts()
+    world.now = 1000.0
+    world.ask("young", "gpu=1", preemptible=True, order=1)
+    assert set(world.starts()) == {"young"}
+    world.now = 1000.5
+    world.ask("high", "gpu=1", priority=5, submitted_at=1000.5)
+    assert world.plan() == []
+    assert world.planner.next_time() == 1001.0
+    world.now = 1000.7
+    world.ask("later", "gpu=1", priority=9, submitted_at=999.0)  # it has waited: it goes now
+    assert {a.request_id for a in world.plan() if isinstance(a, Preempt)} == {"old"}
+    world.now = 1000.5
+    assert world.preempted() == {"young": "high"}
 
 
 def test_one_large_victim_that_loses_less_than_many_small_ones() -> None:

@@ -79,10 +79,13 @@ class Books:
             sums.add(total, self.meter.replica(needs[place.role], place.devices, node))
         return sums.amounts_of(total)
 
-    def shift_sums(self, run: Run, amounts: Amounts, sign: int) -> None:
+    def shift_sums(
+        self, run: Run, amounts: Amounts, sign: int, *, planned: bool = True
+    ) -> None:
         """For a what-if: sums as if a run held so much more, or less; to be taken back."""
         request = run.request
-        self.tree.charge(self.tree.leaf(request.queue), request.user, amounts, sign)
+        leaf = self.tree.leaf(request.queue)
+        self.tree.charge(leaf, request.user, amounts, sign, planned=planned)
         self.limits.charge(request.user, request.project, amounts, sign)
 
     def _charge(self, run: Run, amounts: Amounts, sign: int, *, planned: bool = True) -> None:

@@ -16,13 +16,14 @@ that back within it, and takes nothing from who is within theirs. For shares: wi
 `other` would have to end up at t with t ≤ (share of `own` without it) ≤ s. (Kueue's
 "LessThanOrEqualToFinalShare", made strict where shares do not move.)
 
-Chosen is what loses the least work since it was last saved.
+Chosen is what loses the least work since it was last saved. What is being stopped already, for
+whomever, costs nothing; and one that is too young to be stopped by the blink of `LEAST_RUNTIME_S`
+alone is waited for where stopping it would lose less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from madang.core.amounts import format_amounts
 from madang.scheduling import sums
@@ -43,50 +44,13 @@ from madang.scheduling.placement import place, undo
 from madang.scheduling.queues import QueueNode
 from madang.scheduling.reclaim import Claim, may_reclaim
 from madang.scheduling.room import Room
-from madang.scheduling.runs import Run, number_of
+from madang.scheduling.runs import Run
+from madang.scheduling.units import Plan, Unit
 
 LEAST_RUNTIME_S = 1.0
 """Nothing is stopped at the moment at which it starts."""
 
 Actions = list[Preempt | Resize]
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What can be stopped only together: one replica of an elastic gang, or all of a run."""
-
-    run: Run
-    keys: tuple[str, ...]
-    shrinks: bool
-    own: bool
-    lost_s: float
-    amounts: Amounts = field(compare=False)
-
-    @property
-    def order(self) -> tuple[bool, bool, int, float, float, str, int]:
-        """Who is stopped first: what was idle, others' queues, low priority, little work lost, the
-        youngest."""
-        request = self.run.request
-        priority = request.priority if self.own else 0
-        number = -number_of(self.keys[0]) if self.shrinks else 0
-        head = (not self.shrinks, self.own, priority)
-        return (*head, self.lost_s, -self.run.since, request.id, number)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Who is stopped, and where the winner goes."""
-
-    units: tuple[Unit, ...]
-    placements: tuple[Placement, ...]
-
-    @property
-    def cost(self) -> tuple[bool, int, float, int]:
-        """Stopping somebody, the highest priority of one's own queue, task seconds lost, how
-        many."""
-        stops = [unit for unit in self.units if not unit.shrinks]
-        highest = max((u.run.request.priority for u in stops if u.own), default=-(2**31))
-        return (bool(stops), highest, sum(u.lost_s for u in self.units), len(self.units))
 
 
 class Preemption:
@@ -98,35 +62,45 @@ class Preemption:
         """When the first of those who are too young to be stopped no longer is."""
         self._ripe: list[tuple[str, QueueNode]] = []
         """Queues of which something preemptible has run long enough."""
+        self._soon: list[tuple[str, QueueNode]] = []
+        """Others of which something will have in a moment."""
 
     def begin(self) -> None:
         """A round of turns begins: find out once who may be stopped in it at all."""
         ledger = self._ledger
         self.again_at = None
-        self._ripe = []
+        self._ripe, self._soon = [], []
         if ledger.policy.preemption:
             for queue_id in ledger.runs.preemptible:
                 leaf = ledger.tree.leaf(queue_id)
                 ripe = ledger.runs.oldest(queue_id) + _rest_s(leaf)
                 if ripe <= ledger.now:
                     self._ripe.append((queue_id, leaf))
-                else:
-                    self._look_again_at(ripe)
+                    continue
+                self._look_again_at(ripe)
+                if ripe <= ledger.now + LEAST_RUNTIME_S:
+                    self._soon.append((queue_id, leaf))
 
     @property
     def possible(self) -> bool:
         """Whether there is anybody who could be stopped or shrunk."""
         return bool(self._ripe or self._ledger.runs.resizable)
 
-    def make_room(self, leaf: QueueNode, request: Request, groups: Shape) -> Actions:
-        """Stop or shrink what must go, and keep the place; nothing when that can't be."""
+    def make_room(
+        self, leaf: QueueNode, request: Request, groups: Shape, *, others_hold: bool = False
+    ) -> Actions:
+        """Stop or shrink what must go, and keep the place; nothing when that can't be, or when it
+        was enough to keep the place of what is leaving. others_hold: that is not for it to take,
+        since others hold places and count on it."""
         units = self._units(leaf, request)
         if not units or not self._is_enough(groups, units):
             return []
+        if not others_hold:
+            units.extend(self._leaving())
         units.sort(key=lambda unit: unit.order)
         search = _Search(self._ledger, leaf, request, groups, units)
         plan = search.best()
-        if plan is None or not search.allows(plan):
+        if plan is None or not search.allows(plan) or any(unit.soon for unit in plan.units):
             return []
         return self._carry_out(plan, request)
 
@@ -166,7 +140,7 @@ class Preemption:
 
     def _carry_out(self, plan: Plan, request: Request) -> Actions:
         ledger = self._ledger
-        stopped = [unit for unit in plan.units if not unit.shrinks]
+        stopped = [unit for unit in plan.units if unit.stops]
         actions: Actions = []
         gained = format_amounts(dict(sums.of_groups(ledger.meter, request.groups)))
         for unit in stopped:
@@ -200,7 +174,7 @@ class Preemption:
         if not self._ripe:
             return units
         claim = Claim(leaf, sums.of_groups(ledger.meter, request.groups))
-        for queue_id, other in self._ripe:
+        for queue_id, other in (*self._ripe, *self._soon):
             own = other is leaf
             if own and not order_of(leaf.queue.ordering).preempts:
                 continue
@@ -209,25 +183,44 @@ class Preemption:
             for priority, runs in ledger.runs.preemptible[queue_id].items():
                 if own and priority >= request.priority:
                     continue
-                units.extend(self._stops(runs.values(), other, own))
+                came = request.submitted_at
+                units.extend(self._stops(runs.values(), other, own, came=came))
         return units
 
+    def _leaving(self) -> Iterator[Unit]:
+        """What is being stopped, for others or because somebody wants it to end."""
+        ledger = self._ledger
+        for key in ledger.runs.leaving:
+            run = ledger.runs.of(key)
+            if run is not None and key in run.keys and ledger.held[key].node_id in ledger.nodes:
+                yield Unit(run, (key,), False, False, 0.0, run.keys[key], leaves=True)
+
     def _stops(
-        self, runs: Iterable[Run], leaf: QueueNode, own: bool, rests: float | None = None
+        self,
+        runs: Iterable[Run],
+        leaf: QueueNode,
+        own: bool,
+        rests: float | None = None,
+        came: float = float("-inf"),
     ) -> Iterator[Unit]:
+        """came: when the winner was asked for. It waits a moment for those that ran before it, and
+        for no later ones: so never for long."""
         now = self._ledger.now
         if rests is None:
             rests = _rest_s(leaf)
         for run in runs:
             if run.leaving or not run.keys:
                 continue
-            if run.since + rests > now:
+            soon = run.since + rests > now
+            if soon:
                 self._look_again_at(run.since + rests)
-                continue
+                if run.since > came or run.since + rests > now + LEAST_RUNTIME_S:
+                    continue
             total: dict[str, int] = {}
             for amounts in run.keys.values():
                 sums.add(total, amounts)
-            yield Unit(run, tuple(run.keys), False, own, run.lost_s(now), sums.amounts_of(total))
+            amounts, lost_s = sums.amounts_of(total), run.lost_s(now)
+            yield Unit(run, tuple(run.keys), False, own, lost_s, amounts, soon=soon)
 
     def _look_again_at(self, time: float) -> None:
         self.again_at = time if self.again_at is None else min(self.again_at, time)
@@ -283,10 +276,10 @@ class _Search:
         if not self._lawful(plan.units):
             return False
         for unit in plan.units:
-            ledger.shift_sums(unit.run, unit.amounts, -1)
+            _shift_sums(ledger, unit, -1)
         allowed = ledger.may_have(self._leaf, self._request, exactly)
         for unit in plan.units:
-            ledger.shift_sums(unit.run, unit.amounts, 1)
+            _shift_sums(ledger, unit, 1)
         return allowed
 
     # -- one replica: node by node ------------------------------------------------------------
@@ -363,7 +356,7 @@ class _Search:
             return Plan(tuple(self._gone), placements) if self._gone else None
         finally:
             for unit in self._gone:
-                self._ledger.shift_sums(unit.run, unit.amounts, 1)
+                _shift_sums(self._ledger, unit, 1)
 
     def _until_it_fits(self) -> tuple[Placement, ...] | None:
         look_at = 1
@@ -399,15 +392,15 @@ class _Search:
     def _gone_for_bounds(self) -> bool:
         """Whether a queue or a limit was full before they were gone."""
         for unit in self._gone:
-            self._ledger.shift_sums(unit.run, unit.amounts, 1)
+            _shift_sums(self._ledger, unit, 1)
         full = not self._may_have()
         for unit in self._gone:
-            self._ledger.shift_sums(unit.run, unit.amounts, -1)
+            _shift_sums(self._ledger, unit, -1)
         return full
 
     def _shift(self, unit: Unit, sign: int) -> None:
         """It is gone (-1), or back."""
-        self._ledger.shift_sums(unit.run, unit.amounts, sign)
+        _shift_sums(self._ledger, unit, sign)
         move = self._cluster.give if sign < 0 else self._cluster.take
         for key in unit.keys:
             allocation = self._ledger.held[key]
@@ -430,7 +423,7 @@ class _Search:
         return self._ledger.may_have(self._leaf, self._request, self._least)
 
     def _may_stop(self, unit: Unit) -> bool:
-        if unit.own or unit.shrinks:
+        if unit.own or not unit.stops:
             return True
         other = self._ledger.tree.leaf(unit.run.request.queue)
         return may_reclaim(self._leaf, other, self._least, unit.amounts)
@@ -438,23 +431,23 @@ class _Search:
     def _lawful(self, units: Sequence[Unit]) -> bool:
         """Whether each may be stopped when those before it are gone; none of them is, in the sums
         that are asked: but those that are gone already, which it puts back meanwhile."""
-        if all(unit.own or unit.shrinks for unit in units):
+        if all(unit.own or not unit.stops for unit in units):
             return True
         gone = self._gone
         for unit in gone:
-            self._ledger.shift_sums(unit.run, unit.amounts, 1)
+            _shift_sums(self._ledger, unit, 1)
         lawful = True
         out: list[Unit] = []
         for unit in units:
             if not self._may_stop(unit):
                 lawful = False
                 break
-            self._ledger.shift_sums(unit.run, unit.amounts, -1)
+            _shift_sums(self._ledger, unit, -1)
             out.append(unit)
         for unit in out:
-            self._ledger.shift_sums(unit.run, unit.amounts, 1)
+            _shift_sums(self._ledger, unit, 1)
         for unit in gone:
-            self._ledger.shift_sums(unit.run, unit.amounts, -1)
+            _shift_sums(self._ledger, unit, -1)
         return lawful
 
 
@@ -463,6 +456,11 @@ class _WindowSearch(_Search):
 
     def _may_have(self) -> bool:
         return True
+
+
+def _shift_sums(ledger: Ledger, unit: Unit, sign: int) -> None:
+    """What is leaving is planned for no longer."""
+    ledger.shift_sums(unit.run, unit.amounts, sign, planned=not unit.leaves)
 
 
 def _rest_s(leaf: QueueNode) -> float:

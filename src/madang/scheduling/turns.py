@@ -104,7 +104,7 @@ class Turns:
             leaf, alike = turn
             request = self._ledger.requests[alike.first]
             done = attempt(leaf, alike, request)
-            if done:
+            if done or request.id in self._ledger.kept:
                 actions += done
                 continue
             assert leaf.line is not None
@@ -171,7 +171,7 @@ class Turns:
     def _make_room(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
         """Where there is none: by stopping others, or by holding the place for later."""
         actions = self._stop_others(leaf, alike, request, full=False)
-        if not actions:
+        if not actions and request.id not in self._ledger.kept:
             self._become_head(leaf, alike, request)
             assert leaf.line is not None
             leaf.line.block_like(alike)
@@ -185,8 +185,9 @@ class Turns:
         sort = (leaf.id, alike.groups, request.priority, request.preemptible, who)
         if not self._preemption.possible or sort in self._stuck:
             return ()
-        actions = self._preemption.make_room(leaf, request, at_minimum(request.groups))
-        if not actions:
+        groups, others_hold = at_minimum(request.groups), bool(self.heads or self._windows)
+        actions = self._preemption.make_room(leaf, request, groups, others_hold=others_hold)
+        if not actions and request.id not in self._ledger.kept:
             self._stuck.add(sort)
         return actions
 
