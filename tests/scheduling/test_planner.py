@@ -9,62 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madang.core.reasons import ReasonCode
-from madang.core.resources import Resources
 from madang.scheduling import (
-    Allocation,
     Asked,
     Device,
-    Event,
-    Group,
-    Held,
     Node,
     NodeGone,
     NodeSet,
     Planner,
-    Policy,
-    PolicySet,
     Released,
     Request,
-    Running,
-    Snapshot,
     Start,
-    Wait,
     Withdrawn,
 )
-from madang.scheduling.model import Action
-
-GIB = 2**30
-FIRST_FIT = Policy(placement="first-fit")
-
-
-def node(name: str, *, cpu: int = 8, memory: int = 32, gpus: int = 0, **options: object) -> Node:
-    devices = tuple(Device("gpu", i, "NVIDIA H100 80GB", 80 * GIB) for i in range(gpus))
-    return Node(name, name, cpu * 1000, memory * GIB, devices, **options)  # type: ignore[arg-type]
-
-
-def ask(
-    name: str,
-    *wanted: str,
-    replicas: int | tuple[int, int] = 1,
-    priority: int = 0,
-    order: int = 0,
-    not_before: float = 0.0,
-) -> Request:
-    low, high = replicas if isinstance(replicas, tuple) else (replicas, replicas)
-    group = Group("worker", low, high, Resources.parse(wanted or ("cpu=1", "memory=1GiB")))
-    return Request(name, name, "default", (group,), priority, order, not_before)
+from tests.scheduling.world import GIB, World, ask, node
 
 
 def planner_of(*things: Node | Request) -> Planner:
-    planner = Planner()
-    planner.load(
-        Snapshot(
-            nodes=tuple(thing for thing in things if isinstance(thing, Node)),
-            requests=tuple(thing for thing in things if isinstance(thing, Request)),
-            policy=FIRST_FIT,
-        )
-    )
-    return planner
+    return World(*things).planner
 
 
 def started(planner: Planner, now: float = 0.0) -> dict[str, list[str]]:
@@ -224,93 +185,6 @@ WANTED = (
 )
 
 
-def _decision(action: Action) -> object:
-    """A sentence may have been said a moment earlier: of a wait only who, and why."""
-    return (action.request_id, action.reason.code) if isinstance(action, Wait) else action
-
-
-class World:
-    """What really is: the snapshot that a fresh planner would be loaded with."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
-        self.held: dict[str, Allocation] = {}
-        self.requests: dict[str, Request] = {}
-        self.running: dict[str, Running] = {}
-        self.planner = Planner()
-        self.planner.apply([PolicySet(FIRST_FIT)])
-        self.now = 0.0
-
-    def tell(self, *events: Event) -> None:
-        for event in events:
-            match event:
-                case NodeSet(changed):
-                    self.nodes[changed.id] = changed
-                case NodeGone(node_id):
-                    self.nodes.pop(node_id, None)
-                case Asked(request):
-                    self.requests[request.id] = request
-                case Withdrawn(request_id):
-                    self.requests.pop(request_id, None)
-                case Released(key):
-                    self.held.pop(key, None)
-                    owner = key.split("/")[0]
-                    if not any(other.startswith(f"{owner}/") for other in self.held):
-                        self.running.pop(owner, None)
-                case Held(allocation):
-                    self.held[allocation.key] = allocation
-        self.planner.apply(events)
-
-    def snapshot(self) -> Snapshot:
-        return Snapshot(
-            tuple(self.nodes.values()),
-            tuple(self.held.values()),
-            tuple(self.requests.values()),
-            tuple(self.running.values()),
-            policy=FIRST_FIT,
-        )
-
-    def plan(self) -> list[Action]:
-        fresh = Planner()
-        fresh.load(self.snapshot())
-        expected = fresh.plan(self.now)
-        actions = self.planner.plan(self.now)
-        assert [_decision(action) for action in actions] == [_decision(a) for a in expected]
-        for action in actions:
-            if isinstance(action, Start):
-                self._start(action)
-        self.check()
-        return actions
-
-    def _start(self, start: Start) -> None:
-        request = self.requests.pop(start.request.id)
-        self.running[request.id] = Running(request, self.now, self.now)
-        needs = {group.role: group for group in request.groups}
-        counts = {role: 0 for role in needs}
-        for placement in start.placements:
-            need = needs[placement.role].resources
-            key = f"{request.owner}/{placement.role}/{placement.replica}"
-            assert key not in self.held
-            assert self.nodes[placement.node_id].open
-            counts[placement.role] += 1
-            self.held[key] = Allocation(
-                key, placement.node_id, need.cpu_milli, need.memory_bytes, placement.devices
-            )
-        for role, group in needs.items():
-            assert group.replicas_min <= counts[role] <= group.replicas_max
-
-    def check(self) -> None:
-        """Nothing is given twice."""
-        for machine in self.nodes.values():
-            held = [a for a in self.held.values() if a.node_id == machine.id]
-            assert sum(a.cpu_milli for a in held) <= machine.cpu_milli
-            assert sum(a.memory_bytes for a in held) <= machine.memory_bytes
-            for device in machine.devices:
-                holds = [h for a in held for h in a.devices if h.index == device.index]
-                assert sum(h.milli for h in holds) <= 1000
-                assert sum(h.memory_bytes for h in holds) <= device.memory_bytes
-
-
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32), steps=st.integers(1, 40))
 def test_any_history_ends_in_what_a_fresh_planner_does(seed: int, steps: int) -> None:
@@ -349,12 +223,12 @@ def test_any_history_ends_in_what_a_fresh_planner_does(seed: int, steps: int) ->
                         )
                     )
         if chance.random() < 0.6:
-            world.plan()
-    world.plan()
+            world.plan(compare=True)
+    world.plan(compare=True)
+    fresh = Planner()
+    fresh.load(world.planner.snapshot(world.now))
+    fresh.plan(world.now)
     for request_id in world.requests:
-        fresh = Planner()
-        fresh.load(world.snapshot())
-        fresh.plan(world.now)
         assert fresh.explain(request_id) == world.planner.explain(request_id)
 
 

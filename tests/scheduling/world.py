@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from madang.core.resources import Resources
 from madang.scheduling import (
     Action,
@@ -152,6 +154,9 @@ class World:
             case Start(request, placements):
                 del self.requests[request.id]
                 self.running[request.id] = Running(request, self.now, self.now)
+                replicas = Counter(place.role for place in placements)
+                for group in request.groups:
+                    assert group.replicas_min <= replicas[group.role] <= group.replicas_max
                 self._place(request, placements)
             case Preempt(request_id) | Migrate(request_id):
                 assert request_id not in self.stopped

@@ -79,9 +79,7 @@ class Books:
             sums.add(total, self.meter.replica(needs[place.role], place.devices, node))
         return sums.amounts_of(total)
 
-    def shift_sums(
-        self, run: Run, amounts: Amounts, sign: int, *, planned: bool = True
-    ) -> None:
+    def shift_sums(self, run: Run, amounts: Amounts, sign: int, *, planned: bool = True) -> None:
         """For a what-if: sums as if a run held so much more, or less; to be taken back."""
         request = run.request
         leaf = self.tree.leaf(request.queue)

@@ -31,7 +31,6 @@ from madang.scheduling.books import need_of
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.line import Shape, at_minimum
 from madang.scheduling.model import (
-    Amounts,
     Kept,
     Placement,
     Preempt,

@@ -10,8 +10,8 @@ from madang.scheduling.runs import Run, number_of
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What can be stopped only together: one replica of an elastic gang, or all of a run. `leaves`:
-    it is being stopped already. `soon`: it may be in a moment."""
+    """What can be stopped only together: one replica of an elastic gang, or all of a run.
+    leaves: it is being stopped already. soon: it may be in a moment."""
 
     run: Run
     keys: tuple[str, ...]

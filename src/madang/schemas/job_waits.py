@@ -34,8 +34,9 @@ class NodeGroup:
 @dataclass(frozen=True, slots=True)
 class JobWhy:
     """Why a job waits, with the arithmetic: `sentence` for people; `position` in its queue (1: the
-    first), `queued` how many wait there; `needs` in words; `groups` of nodes; `lines` on
-    the queues and limits that it counts for. A job that does not wait has its state's reason as the sentence and nothing else."""
+    first), `queued` how many wait there; `needs` in words; `groups` of nodes; `lines` on the
+    queues and limits that it counts for. A job that does not wait has its state's reason as the
+    sentence and nothing else."""
 
     id: str
     name: str

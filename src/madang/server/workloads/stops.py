@@ -89,9 +89,7 @@ async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) 
     await supervise(context, session, row, ACTOR)
 
 
-async def _resized(
-    session: AsyncSession, row: WorkloadRow, stop: Resize
-) -> dict[str, Any] | None:
+async def _resized(session: AsyncSession, row: WorkloadRow, stop: Resize) -> dict[str, Any] | None:
     """Where it goes on: at the places that it has, or is to have after an earlier resize, with
     what comes and without what goes. None when that is no longer what it could run with."""
     if row.resize is not None:
