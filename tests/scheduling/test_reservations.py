@@ -205,3 +205,23 @@ def test_what_is_booked_without_conflict_is_kept_for_it(seed: int) -> None:
 
 def test_spans_follow_a_series_no_further_than_told() -> None:
     assert len(list(spans(series(recurrence="daily")))) == 1_000
+
+
+def test_what_yields_is_kept_off_only_by_windows_that_are_open() -> None:
+    windows = [booked("now", NOW, 1.0, 4), booked("later", NOW + 9 * HOUR, 1.0, 4)]
+    profile = Profile(cluster_of(a=4), [], NOW, windows)
+    stays, yields = profile.earliest(gpus(2)), profile.earliest(gpus(2), yields=True)
+    assert stays is not None
+    assert yields is not None
+    assert (stays[0], yields[0]) == (NOW + 10 * HOUR, NOW + HOUR)
+    short = profile.earliest(gpus(2), 9 * HOUR, yields=True)
+    assert short is not None
+    assert short[0] == NOW + HOUR
+
+
+def test_nobody_is_in_its_own_way() -> None:
+    profile = Profile(cluster_of(a=4), [], NOW, [booked("later", NOW + HOUR, 1.0, 4)])
+    found = profile.earliest(gpus(2))
+    assert found is not None
+    profile.hold("mine", *found, gpus(2))
+    assert profile.in_the_way(gpus(2), own="mine") == ("later",)

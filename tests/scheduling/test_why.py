@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from madang.core.resources import Resources
 from madang.scheduling.model import (
     Asked,
@@ -122,3 +124,26 @@ def test_limits_are_shown_with_what_is_used_of_them() -> None:
     assert (limit.subject, limit.running, limit.most_running) == ("user:ada", 1, 1)
     assert (limit.used, limit.most) == ("gpu=2", "gpu=3")
     assert told.lines()[-1] == "user ada: runs 1 of at most 1, uses gpu=2 of at most gpu=3"
+
+
+def test_limits_that_bound_nothing_that_runs_are_left_out() -> None:
+    told = why(
+        ask("x", "gpu=8"),
+        ask("mine", "gpu=8"),
+        nodes=(node("a"),),
+        limits=(Limit("user:*"),),
+    )
+    assert told.limits == ()
+
+
+def test_what_is_counted_is_counted_among_what_is_free() -> None:
+    def licences(name: str, count: int) -> Request:
+        request = ask(name, "cpu=1")
+        need = replace(request.groups[0].resources, counted=(("matlab", count),))
+        return replace(request, groups=(replace(request.groups[0], resources=need),))
+
+    has = node("a", counted=(("matlab", 4),))
+    told = why(licences("x", 3), licences("mine", 2), nodes=(has,))
+    (group,) = told.roles[0].nodes
+    assert "matlab=1" in group.free
+    assert "matlab=1 on a" in str(told.wait.reason)

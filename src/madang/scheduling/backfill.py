@@ -9,7 +9,7 @@ A plain function of what it is told: the same releases, windows and holds give t
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -69,19 +69,26 @@ class Profile:
         *,
         reservation: str = "",
         alone: bool = False,
+        yields: bool = False,
     ) -> Found | None:
         """When all groups fit at their minimum beside what is held, and where; None: never, with
         what is known.
 
         duration: how long it runs at most; None: for ever. reservation: the window that it may
-        use. alone: as if no request held anything (windows do).
+        use. alone: as if no request held anything (windows do). yields: it may be stopped when a
+        window begins: only those that are open when it starts keep it off.
         """
         smallest = at_minimum(groups)
         holds = self._seen(reservation, alone=alone)
         times = self._times(holds)
         lasts = FOREVER if duration is None else duration
-        for low, high in _rising(times, holds, lasts):
-            found = self._first(smallest, times, low, high, holds, lasts)
+        windows = self._windows if yields else frozenset[str]()
+        begins = [hold.start for hold in holds if hold.holder in windows]
+        for low, high in _rising(times, holds, lasts, begins):
+            kept_off = [
+                hold for hold in holds if hold.holder not in windows or hold.start <= times[low]
+            ]
+            found = self._first(smallest, times, low, high, kept_off, lasts)
             if found is not None:
                 return found
         return None
@@ -145,17 +152,19 @@ class Profile:
         *,
         reservation: str = "",
         yields: bool = False,
+        own: str = "",
     ) -> tuple[str, ...]:
         """Holders but for whom it could start now: one alone if that is so, else all requests, or
-        all. Empty: nobody is in its way, or it would not fit without them either."""
-        holders = list(dict.fromkeys(hold.holder for hold in self._by_start()))
+        all. Empty: nobody is in its way, or it would not fit without them either. own: what it
+        holds itself, which is never in its way."""
+        holders = [holder for holder in self.holders if holder != own]
         smallest = at_minimum(groups)
 
         def fits_without(left_out: Collection[str]) -> bool:
             holds = [
                 hold
                 for hold in self._now_held(duration, reservation, yields)
-                if hold.holder not in left_out
+                if hold.holder not in left_out and hold.holder != own
             ]
             lasts = FOREVER if duration is None else duration
             return place(smallest, self._state(self._cluster, self.now, lasts, holds)).complete
@@ -395,13 +404,13 @@ def at_minimum(groups: Sequence[Group]) -> tuple[Group, ...]:
 
 
 def _rising(
-    times: Sequence[float], holds: Iterable[Hold], lasts: float
+    times: Sequence[float], holds: Iterable[Hold], lasts: float, begins: Iterable[float] = ()
 ) -> Iterator[tuple[int, int]]:
     """Stretches of `times` along which space only grows: between moments from which on a run of
-    `lasts` seconds would reach into another hold."""
-    if lasts == FOREVER:
-        yield 0, len(times)
-        return
-    cuts = {bisect_right(times, hold.start - lasts) for hold in holds}
+    `lasts` seconds would reach into another hold. begins: of holds that matter from then on only.
+    """
+    cuts = {bisect_left(times, start) for start in begins}
+    if lasts != FOREVER:
+        cuts |= {bisect_right(times, hold.start - lasts) for hold in holds}
     edges = sorted({0, len(times), *cuts})
     yield from pairwise(edges)

@@ -204,7 +204,7 @@ def wanted(groups: Sequence[Group]) -> str:
 
 def roomiest(cluster: Cluster, need: Resources, among: set[str]) -> str:
     """The node that comes nearest, in words; devices count first."""
-    best: tuple[tuple[int, int, int], str] | None = None
+    best: tuple[tuple[int, ...], str] | None = None
     free = cluster.free()
     rows = ((row, node) for row, node in enumerate(free.nodes) if node is not None)
     for row, node in sorted(rows, key=lambda pair: (pair[1].name, pair[1].id)):
@@ -212,12 +212,20 @@ def roomiest(cluster: Cluster, need: Resources, among: set[str]) -> str:
             continue
         cpu, memory = int(free.space.cpu_milli[row]), int(free.space.memory_bytes[row])
         devices = free_devices(cluster, row, need) if need.device_kind else 0
-        rank = (devices, cpu, memory)
+        counted = {name: free_counted(cluster, row, name) for name, _ in need.counted}
+        rank = (devices, *counted.values(), cpu, memory)
         if best is None or rank > best[0]:
             parts = [f"cpu={format_milli(max(0, cpu))}", f"memory={format_bytes(max(0, memory))}"]
             parts += [f"{need.device_kind}={format_milli(devices)}"] if need.device_kind else []
+            parts += [f"{name}={amount}" for name, amount in counted.items()]
             best = (rank, f"{' '.join(parts)} on {node.name}")
     return best[1] if best else "nothing"
+
+
+def free_counted(cluster: Cluster, row: int, name: str) -> int:
+    """How many of a counted resource are free in a row of `cluster.free()`."""
+    amounts = cluster.free().space.counted.get(name)
+    return 0 if amounts is None else max(0, int(amounts[row]))
 
 
 def has_device_for(node: Node, need: Resources) -> bool:

@@ -172,7 +172,11 @@ class Obstacles:
         """With what has to end so that it fits, and when that is expected."""
         lasts = request.time_limit_s or None
         found = profile.earliest(
-            request.groups, lasts, reservation=request.reservation, alone=True
+            request.groups,
+            lasts,
+            reservation=request.reservation,
+            alone=True,
+            yields=request.preemptible,
         )
         if found is None:
             return self._with_any_ends(case, request.groups)
@@ -266,6 +270,7 @@ class Obstacles:
             lasts,
             reservation=request.reservation,
             yields=request.preemptible,
+            own=request.id,
         )
         if not holders:
             return
@@ -280,7 +285,9 @@ class Obstacles:
         start = profile.held_from(first) or self._ledger.now
         by = start - self._ledger.now
         also: list[Step] = []
-        if by > 0 and not profile.in_the_way(request.groups, by, reservation=request.reservation):
+        if by > 0 and not profile.in_the_way(
+            request.groups, by, reservation=request.reservation, own=request.id
+        ):
             also.append({"code": "shorter", "facts": {"by_at": iso(start)}})
         facts = {"job": self.owner(first), "from_at": iso(start)}
         yield Case(ReasonCode.WOULD_DELAY, facts, [step], also)
@@ -306,7 +313,12 @@ class Obstacles:
             profile.hold(kept.request_id, ledger.now, kept.placements, groups)
         for request in self._in_order(self._heads.values()) if ledger.policy.backfill else ():
             lasts = request.time_limit_s or None
-            found = profile.earliest(request.groups, lasts, reservation=request.reservation)
+            found = profile.earliest(
+                request.groups,
+                lasts,
+                reservation=request.reservation,
+                yields=request.preemptible,
+            )
             if found is not None:
                 profile.hold(request.id, *found, request.groups, lasts)
         return profile

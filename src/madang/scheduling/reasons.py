@@ -237,10 +237,13 @@ class Teller:
 
     def _earliest(self, request: Request) -> float | None:
         lasts = request.time_limit_s or None
-        key = (request.groups, lasts, request.reservation)
+        key = (request.groups, lasts, request.reservation, request.preemptible)
         if key not in self._starts:
             found = self.obstacles.profile.earliest(
-                request.groups, lasts, reservation=request.reservation
+                request.groups,
+                lasts,
+                reservation=request.reservation,
+                yields=request.preemptible,
             )
             self._starts[key] = found[0] if found is not None else None
         return self._starts[key]

@@ -298,7 +298,9 @@ class Turns:
             self._look_again_at(ledger.next_boundary())
         for head in self._pending if ledger.policy.backfill else ():
             lasts = head.time_limit_s or None
-            found = self._profile.earliest(head.groups, lasts, reservation=head.reservation)
+            found = self._profile.earliest(
+                head.groups, lasts, reservation=head.reservation, yields=head.preemptible
+            )
             if found is not None:
                 time, placements = found
                 self._profile.hold(head.id, time, placements, head.groups, lasts)

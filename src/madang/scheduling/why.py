@@ -11,7 +11,7 @@ from madang.core.resources import Resources, format_bytes, format_milli
 from madang.scheduling import sums
 from madang.scheduling.backfill import at_minimum
 from madang.scheduling.bounds import name_of
-from madang.scheduling.lacking import free_devices, has_device_for, in_words
+from madang.scheduling.lacking import free_counted, free_devices, has_device_for, in_words
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.model import Group, Node, Request, Wait, Where
 from madang.scheduling.placement import Cluster, NodeGroup
@@ -143,6 +143,8 @@ def _nodes(
         columns = range(len(alike.node_type.devices))
         milli = sum(max(0, int(space.device_milli[row, c])) for row, _ in members for c in columns)
         parts.append(f"{need.device_kind}={format_milli(milli)}")
+    for name, _ in need.counted:
+        parts.append(f"{name}={sum(free_counted(cluster, row, name) for row, _ in members)}")
     short = _unfit(members[0][1], need, where) if not empty else ""
     return NodesWhy(
         nodes=tuple(sorted(node.name for _, node in members)),
@@ -241,7 +243,7 @@ def _limits(ledger: Ledger, request: Request, kinds: set[str]) -> Iterator[Limit
     known = {limit.subject: limit for limit in ledger.limits}
     for kind, name in (("user", request.user), ("project", request.project)):
         limit = known.get(f"{kind}:{name}") or known.get(f"{kind}:*")
-        if limit is None or not name:
+        if limit is None or not name or (limit.running is None and not limit.amounts):
             continue
         runs = [run for run in ledger.runs if run.keys and getattr(run.request, kind) == name]
         used: dict[str, int] = {}

@@ -100,8 +100,13 @@ async def test_other_things_that_cannot_be(people: People) -> None:
     await make(people, "twice")
     with pytest.raises(Conflict, match="already"):
         await make(people, "twice")
-    await make(people, "twice", platform=True)
-    theirs = await make(people, "theirs", project="other")
+    shared = await make(people, "twice", platform=True, guarantee={"cpu": 1})
+    with pytest.raises(Conflict, match="'twice' already"):  # its guarantee is not counted twice
+        await make(people, "twice", platform=True, guarantee={"cpu": 10**6})
+    with pytest.raises(InvalidInput, match="can't be below 'theirs', a project's"):
+        await make(people, "theirs", project="other")
+        await change(people, shared.queue.id, parent="theirs")
+    theirs = await make(people, "others", project="other")
     mine = await make(people, "mine")
     with pytest.raises(InvalidInput, match="another project's"):
         await change(people, mine.queue.id, parent=theirs.queue.id)
@@ -135,12 +140,19 @@ async def test_work_keeps_a_queue(people: People) -> None:
     with pytest.raises(Conflict, match="work waits in"):
         await make(people, "below", parent="leaf")
     other = await make(people, "group")
-    await make(people, "inside", parent="group")
+    await make(people, "inner", parent="group")
+    await make(people, "inside", parent="inner")
     member = await people.principal("member")
     with pytest.raises(InvalidInput, match="only groups others"):
         await job_waits.move_job(people.context, member, job, "group")
-    with pytest.raises(InvalidInput, match="inside"):
+    with pytest.raises(InvalidInput) as refused:
         await platform.submit("true", queue="group")
+    assert refused.value.hint == "Use one below it: inside."
+    await make(people, "ours", platform=True)
+    await make(people, "theirs", project="other", parent="ours")
+    with pytest.raises(InvalidInput) as refused:
+        await platform.submit("true", queue="ours")
+    assert "None below it is this project's" in str(refused.value.hint)
     row = await job_waits.move_job(people.context, member, job, "inside")
     assert row.queue_id != leaf.queue.id
     await queues.delete_queue(people.context, admin, leaf.queue.id)

@@ -146,6 +146,11 @@ async def test_a_job_says_whose_window_it_runs_in(people: People) -> None:
         resources = ("gpu=2", "cpu=1", "memory=1GiB")
         job = await platform.submit("wait", reservation="demo", resources=resources)
         assert (await platform.workload(job)).reservation_id == made.row.id
+        await platform.until(job, lambda row: "waits for reservation" in str(row.reason))
+        async with people.client("member") as member:
+            told = (await member.get(f"/api/v1/jobs/{job}/why")).json()
+        assert told["sentence"].startswith("waits for reservation demo to begin at ")
+        assert datetime.fromisoformat(told["expected_start"]) == start
         clock.advance(3700)
         # The planner wakes by itself in real time; here the clock is moved by hand.
         await platform.submit("true")

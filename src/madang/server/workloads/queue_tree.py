@@ -33,6 +33,11 @@ class QueueTree:
     def is_leaf(self, queue_id: str) -> bool:
         return not self.children(queue_id)
 
+    def leaves_below(self, queue_id: str) -> Iterator[QueueRow]:
+        """Those below it in which work can wait."""
+        for child in self.children(queue_id):
+            yield from [child] if self.is_leaf(child.id) else self.leaves_below(child.id)
+
     def upward(self, queue_id: str) -> Iterator[QueueRow]:
         """The queue, the one above, … up to its root. Raises InvalidInput for a cycle."""
         seen: set[str] = set()

@@ -32,6 +32,8 @@ from madang.server.workloads.tables import QueueRow
 
 DEFAULT_QUEUE = "default"
 
+_CHANGE_IT = "Choose another name, or change that one: `madang queue update`."
+
 AMOUNTS = ("guarantee", "limit", "borrowing_limit", "lending_limit")
 
 
@@ -52,14 +54,18 @@ async def resolve_queue(
         )
     if found is None:
         return await _make_default(session, context, project_id)
-    below = await session.scalars(
-        select(QueueRow.name).where(QueueRow.parent_id == found.id, QueueRow.deleted_at.is_(None))
+    below = await session.scalar(
+        select(QueueRow.id).where(QueueRow.parent_id == found.id, QueueRow.deleted_at.is_(None))
     )
-    if names := sorted(below):
+    if below is not None:
+        leaves = (await read_tree(session)).leaves_below(found.id)
+        names = sorted(row.name for row in leaves if row.project_id in (None, project_id))
         raise InvalidInput(
             f"queue {found.name!r} only groups others, nothing can wait in it",
             field="queue",
-            hint=f"Use one below it: {', '.join(names)}.",
+            hint=f"Use one below it: {', '.join(names)}."
+            if names
+            else "None below it is this project's or the platform's: use another queue.",
         )
     return found
 
@@ -82,6 +88,8 @@ async def create_queue(
                 created_at=context.clock.now(),
             )
             tree, capacity = await read_tree(session), await read_capacity(session)
+            if any(_same_name(row, other) for other in tree.rows.values()):
+                raise _taken(row.name)
             await _change(session, tree, capacity, row, request)
             _check_may_write(principal, tree, row)
             tree = QueueTree([*tree.rows.values(), row])
@@ -90,7 +98,15 @@ async def create_queue(
             _record(context, session, principal, row, "created")
             return (await uses_of(session, tree, capacity, [row.id]))[0]
     except IntegrityError:
-        raise Conflict(f"there is a queue {request.name!r} already", field="name") from None
+        raise _taken(request.name) from None
+
+
+def _same_name(row: QueueRow, other: QueueRow) -> bool:
+    return (row.project_id, row.name) == (other.project_id, other.name)
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"there is a queue {name!r} already", field="name", hint=_CHANGE_IT)
 
 
 async def change_queue(
@@ -260,6 +276,13 @@ async def _parent(
     if not parent:
         return None
     found = tree.rows.get(parent) or await _named(session, row.project_id, parent)
+    if found is None and row.project_id is None:
+        if any(parent == other.name for other in tree.rows.values()):
+            raise InvalidInput(
+                f"queue {row.name!r} is the platform's and can't be below {parent!r}, a project's",
+                field="parent",
+                hint="Use a queue of the platform, or '' for the root.",
+            )
     if found is None:
         raise NotFound(
             f"there is no queue {parent!r} of this project or of the platform",

@@ -11,18 +11,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from madang.server.context import ServerContext
 from madang.server.identity.principal import Principal
 from madang.server.identity.tables import ProjectRow, UserRow
-from madang.server.workloads.tables import EventRow, WorkloadRow
+from madang.server.workloads.tables import EventRow, ReservationRow, WorkloadRow
+
+_OTHERS_RESERVATION = "of another project"
+"""As in "waits for reservation of another project to begin"."""
 
 
 async def names_in_reasons(
     session: AsyncSession, principal: Principal, reasons: Iterable[Mapping[str, Any] | None]
 ) -> dict[str, str]:
     """Id → name of the jobs that these reasons (as rows keep them) name, of those that she
-    sees; `user:ID` → `user mina` of the limits that they name, projects alike."""
+    sees; `user:ID` → `user mina` of the limits that they name, projects alike; and the names of
+    reservations."""
     told = [reason["facts"] for reason in reasons if reason]
     wanted = {job for facts in told for job in _jobs(facts)}
-    subjects = {subject for facts in told for subject in _subjects(facts)}
+    subjects = {subject for facts in told for subject in _named_by(facts, "subject")}
     named = await _named_subjects(session, subjects) if subjects else {}
+    windows = {one for facts in told for one in _named_by(facts, "reservation")}
+    if windows:
+        named |= await _named_reservations(session, principal, windows)
     if not wanted:
         return named
     rows = await session.execute(
@@ -34,10 +41,12 @@ async def names_in_reasons(
 
 
 def with_subjects(facts: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The facts of a reason with users and projects by name."""
+    """The facts of a reason with users, projects and reservations by name."""
     shown = dict(facts)
     if "subject" in shown:
         shown["subject"] = names.get(shown["subject"], shown["subject"])
+    if "reservation" in shown:
+        shown["reservation"] = names.get(shown["reservation"], _OTHERS_RESERVATION)
     for name in ("also", "remedy"):
         if name in shown:
             shown[name] = [
@@ -59,11 +68,23 @@ async def _named_subjects(session: AsyncSession, subjects: set[str]) -> dict[str
     return named | {f"project:{found}": f"project {name}" for found, name in projects}
 
 
-def _subjects(facts: Mapping[str, Any]) -> Iterator[str]:
-    if subject := facts.get("subject"):
-        yield subject
+async def _named_reservations(
+    session: AsyncSession, principal: Principal, ids: set[str]
+) -> dict[str, str]:
+    rows = await session.execute(
+        select(ReservationRow.id, ReservationRow.name, ReservationRow.project_id).where(
+            ReservationRow.id.in_(ids)
+        )
+    )
+    return {found: name for found, name, project_id in rows if principal.sees(project_id)}
+
+
+def _named_by(facts: Mapping[str, Any], what: str) -> Iterator[str]:
+    """What a reason and its further clauses name as `what`."""
+    if name := facts.get(what):
+        yield name
     for clause in facts.get("also", ()):
-        yield from _subjects(clause["facts"])
+        yield from _named_by(clause["facts"], what)
 
 
 async def names_in_events(
