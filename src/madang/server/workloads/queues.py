@@ -276,13 +276,13 @@ async def _parent(
     if not parent:
         return None
     found = tree.rows.get(parent) or await _named(session, row.project_id, parent)
-    if found is None and row.project_id is None:
-        if any(parent == other.name for other in tree.rows.values()):
-            raise InvalidInput(
-                f"queue {row.name!r} is the platform's and can't be below {parent!r}, a project's",
-                field="parent",
-                hint="Use a queue of the platform, or '' for the root.",
-            )
+    of_a_project = any(parent == other.name for other in tree.rows.values())
+    if found is None and row.project_id is None and of_a_project:
+        raise InvalidInput(
+            f"queue {row.name!r} is the platform's and can't be below {parent!r}, a project's",
+            field="parent",
+            hint="Use a queue of the platform, or '' for the root.",
+        )
     if found is None:
         raise NotFound(
             f"there is no queue {parent!r} of this project or of the platform",
