@@ -18,6 +18,7 @@ from madang.client import Client
 from madang.client.config import read_login_file
 from madang.server import running
 from madang.server.paths import StatePaths
+from tests.disks import Filler, small_disk
 
 PATIENCE_S = 30.0
 
@@ -126,3 +127,23 @@ def test_refusals_name_the_way_out(platform: Platform) -> None:
     assert away.stderr.startswith("Error: the database at 127.0.0.1:1 does not answer: ")
     assert away.stderr.count("\n") == 1
     assert "hunter2" not in away.stderr
+
+
+def test_a_full_disk_does_not_end_the_platform(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        platform = Platform(disk)
+        filler = Filler(disk)
+        assert platform.up("--simulate-gpus", "8xH100").returncode == 0
+        filler.fill()
+        killed = platform.pid("control")
+        supervisor = running.processes(platform.paths)["supervisor"]
+        os.kill(killed, signal.SIGKILL)
+        deadline = time.monotonic() + 8.0
+        while time.monotonic() < deadline and supervisor.is_alive():
+            time.sleep(0.1)  # long enough for several tries
+        assert supervisor.is_alive()
+        filler.free()
+        platform.wait_for_another("control", killed)
+        with platform.client() as client:
+            assert client.auth.session().user.is_admin
+        assert platform.madang("down").returncode == 0

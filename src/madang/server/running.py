@@ -257,5 +257,8 @@ def _file(paths: StatePaths) -> Path:
 
 def _write_whole(path: Path, value: dict[str, Any]) -> None:
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(value))
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(value))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -64,6 +64,8 @@ class Supervisor:
     say: Callable[[str], None]
     servers: list[Server] = field(default_factory=list)
     stopping: bool = False
+    remembered: bool = True
+    """Whether what runs has been written down; a full disk may have prevented it."""
 
     def run(self, announce: Callable[[], None]) -> None:
         """Start everything, call `announce` once all are ready, stay until SIGTERM or SIGINT."""
@@ -118,13 +120,13 @@ class Supervisor:
         return Unavailable(f"{server.name} {what}", hint=f"The end of its log:\n{tail}")
 
     def _keep_alive(self) -> None:
-        changed = False
         for server in self.servers:
-            changed |= self._bury(server)
+            if self._bury(server):
+                self.remembered = False
             if server.process is None and time.monotonic() >= server.start_at:
-                self._start(server)
-                changed = True
-        if changed:
+                self._try_to_start(server)
+                self.remembered = False
+        if not self.remembered:
             self._remember()
 
     def _bury(self, server: Server) -> bool:
@@ -141,8 +143,20 @@ class Supervisor:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         when = f"in {pause_s:.0f} s" if pause_s >= 1 else "now"
         if server.ready or server.failures < _TRIES_BEFORE_READY:
-            self.say(f"{server.name} {how}; starting it again {when}.")
+            self._tell(f"{server.name} {how}; starting it again {when}.")
         return True
+
+    def _tell(self, text: str) -> None:
+        with suppress(OSError):  # on a full disk nothing is said
+            self.say(text)
+
+    def _try_to_start(self, server: Server) -> None:
+        """Start it, or try again later: a full disk or table of processes is no reason to end."""
+        try:
+            self._start(server)
+        except OSError as error:
+            server.start_at = time.monotonic() + _LONGEST_PAUSE_S
+            self._tell(f"{server.name} can't be started: {error.strerror}; trying again.")
 
     def _start(self, server: Server) -> None:
         log_path = running.rotated_log(self.paths, server.name)
@@ -164,11 +178,17 @@ class Supervisor:
 
     def _remember(self) -> None:
         pids = {server.name: server.process.pid for server in self.servers if server.process}
-        running.write(self.paths, pids | {"supervisor": os.getpid()}, self.settings)
+        try:
+            running.write(self.paths, pids | {"supervisor": os.getpid()}, self.settings)
+            self.remembered = True
+        except OSError as error:
+            self._tell(f"what runs can't be written down: {error.strerror}; trying again.")
 
     def _pause_s(self) -> float:
-        """Until the next restart that is due; deaths interrupt it."""
+        """Until something is to be tried again; deaths interrupt it."""
         waiting = [server.start_at for server in self.servers if server.process is None]
+        if not self.remembered:
+            waiting.append(time.monotonic() + _LONGEST_PAUSE_S)
         return max(0.0, min(waiting) - time.monotonic()) if waiting else 3600.0
 
     def _stop_all(self) -> None:

@@ -166,12 +166,23 @@ def _configure_sqlite(engine: AsyncEngine, *, begin: str, pragmas: str) -> None:
         connection.exec_driver_sql(begin)
 
 
+def _is_full(cause: object) -> bool:
+    """Whether SQLite (SQLITE_FULL) or PostgreSQL (disk_full) had no space to write."""
+    name = getattr(cause, "sqlite_errorname", "") or getattr(cause, "sqlstate", "")
+    return name in ("SQLITE_FULL", "53100")
+
+
 @asynccontextmanager
 async def _translated_errors() -> AsyncIterator[None]:
     try:
         yield
     except (OperationalError, ConnectionRefusedError) as error:
         cause = getattr(error, "orig", error)
+        if _is_full(cause):
+            raise Unavailable(
+                "the disk with the platform's database is full",
+                hint="Nothing was changed and nothing is lost; make space there, and try again.",
+            ) from error
         raise Unavailable(
             f"the database did not answer: {cause}",
             hint="Nothing was changed; trying again may help.",

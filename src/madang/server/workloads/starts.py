@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from madang.core.errors import MadangError
+from madang.core.errors import MadangError, Unavailable
 from madang.core.ids import new_id
 from madang.core.reasons import Reason, ReasonCode
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
@@ -63,7 +64,8 @@ async def carry_out(
     context: ServerContext, starts: Sequence[Start], fence: Fence | None = None
 ) -> None:
     """Write the starts down and order them. One that is out of date is passed over: the planner
-    has to be told again how its workload stands."""
+    has to be told again how its workload stands. Raises Unavailable when a disk is full or the
+    database does not answer; nothing is written then."""
     async with context.db.transaction() as session:
         if fence is not None:
             await fence.check(session)
@@ -73,7 +75,11 @@ async def carry_out(
                 await _start(context, session, start, machines)
             except Refused:
                 await _ask_again(session, start.request.owner)
+            except Unavailable:
+                raise  # it is no fault of the workload's, and passes
             except (MadangError, OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise Unavailable("the disk for checkpoints is full") from error
                 # Nothing was written for it yet; it must not hold the others up.
                 await _give_up(context, session, start.request.owner, error)
 
