@@ -22,6 +22,7 @@ class Descriptor {
   ~Descriptor();
 
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }  // whoever calls closes it
   explicit operator bool() const { return fd_ >= 0; }
 
  private:

@@ -211,9 +211,12 @@ std::uint64_t Program::number(const char* option, const char* value, std::uint64
 }
 
 void Program::complain(const files::Failure& failure) {
-  const std::string path = quoted(failure.path);
-  complain(*failure.action ? std::string(failure.action) + " " + path + ": " + strerror(failure.error)
-                           : path + ": " + strerror(failure.error));
+  std::string what = failure.action;
+  if (!what.empty()) what += ' ';
+  what += quoted(failure.path) + failure.joint;
+  if (!failure.other.empty()) what += quoted(failure.other) + failure.end;
+  if (failure.error != 0) what += std::string(": ") + strerror(failure.error);
+  complain(what);
 }
 
 void Program::complain(const std::string& what) {

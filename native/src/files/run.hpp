@@ -16,7 +16,11 @@ namespace madang::files {
 struct Failure {
   const char* action;  // "cannot remove": what was tried, as the ordinary command says it
   std::string path;
-  int error;  // an errno
+  int error;  // an errno; 0: the words say it all
+  // Words after the path, another path, and words after that: "cannot open 'a' for reading".
+  const char* joint = "";
+  std::string other = {};
+  const char* end = "";
 };
 
 struct Progress {
@@ -40,10 +44,11 @@ class Failures {
  public:
   explicit Failures(const Run& run) : run_(run) {}
 
-  void add(const char* action, std::string path, int error) {
+  void add(const char* action, std::string path, int error) { add({action, std::move(path), error}); }
+  void add(const Failure& failure) {
     std::lock_guard lock(mutex_);
     ++count_;
-    if (run_.failed) run_.failed({action, std::move(path), error});
+    if (run_.failed) run_.failed(failure);
   }
   std::uint64_t count() const {
     std::lock_guard lock(mutex_);

@@ -103,6 +103,13 @@ Handle Directory::handle() {
   return handle ? handle : walk_->open(*this, Handle());
 }
 
+Directory::Pointer Directory::begin_work() {
+  unfinished_.fetch_add(1, std::memory_order_relaxed);
+  return shared_from_this();
+}
+
+void Directory::end_work(Lane& lane) { walk_->part_finished(lane, shared_from_this()); }
+
 // -- tasks -------------------------------------------------------------------------------------
 
 class RootTask final : public Task {
@@ -223,9 +230,10 @@ Walk::Walk(Crew& crew, Operation& operation, WalkOptions options)
       options_(options),
       most_open_(std::max(2, free_descriptors() / 3)) {}
 
-void Walk::add(std::string path, bool follow, int at_fd) {
+void Walk::add(std::string path, bool follow, int at_fd, std::unique_ptr<DirectoryState> state) {
   auto above = std::make_shared<Directory>();
   above->walk_ = this;
+  above->state = std::move(state);
   above->handle_ = Handle::borrowed(at_fd);
   above->follow_ = follow;
   above_roots_.push_back(above);

@@ -53,7 +53,7 @@ struct DirectoryState {
 };
 
 // A directory that is being walked. Lives until everything beneath it is done.
-class Directory {
+class Directory : public std::enable_shared_from_this<Directory> {
  public:
   using Pointer = std::shared_ptr<Directory>;
 
@@ -71,6 +71,10 @@ class Directory {
 
   // Open; opened again if it was let go. Empty, with errno set, when it is there no more.
   Handle handle();
+
+  // Work on an entry that goes on after `entry` has returned: until its end, nothing above is left.
+  Pointer begin_work();
+  void end_work(Lane& lane);
 
   // Whether it could not be opened or read to its end.
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
@@ -157,8 +161,10 @@ class Walk {
   Walk(const Walk&) = delete;
 
   // Adds a tree (or a single file), as `openat` understands its path relative to `at_fd`, which
-  // stays the caller's. `follow`: the root itself may be a symbolic link.
-  void add(std::string path, bool follow = false, int at_fd = AT_FDCWD);
+  // stays the caller's. `follow`: the root itself may be a symbolic link. `state` is that of the
+  // directory above, in which the operation meets the root.
+  void add(std::string path, bool follow = false, int at_fd = AT_FDCWD,
+           std::unique_ptr<DirectoryState> state = nullptr);
   // Adds what is in a directory that is open; paths are relative to it.
   void add_open(int fd);
 
