@@ -60,8 +60,12 @@ def run_benchmark(name: str, measures: Sequence[Measure]) -> int:
     figures: list[Figure] = []
     for measure_name, measure in by_name.items():
         if not wanted or measure_name in wanted:
-            figures.extend(measure())
-    print_figures(name, figures)
+            found = measure()
+            figures.extend(found)
+            if len(by_name) > 1:
+                print_figures(measure_name, found)
+    if len(by_name) == 1:
+        print_figures(name, figures)
     write_results(name, figures)
     return 0 if all(figure.holds for figure in figures) else 1
 

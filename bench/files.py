@@ -2,7 +2,8 @@
 
     make bench-files                                  everything, in less than twenty minutes
     .venv/bin/python bench/files.py nas_2_ms memory   some of it
-    BENCH_ROUNDS=1 BENCH_DISK=/mnt/disk …             fewer rounds, another disk than /var/tmp
+    BENCH_COMMANDS="ls tar" …                         some of the commands
+    BENCH_ROUNDS=1 BENCH_DISK=/mnt/disk …             fewer rounds, a folder on another disk
 
 The NAS is a FUSE file system of the benchmark's own (bench/files/latency_fs.cpp) over a tmpfs.
 Each of its round trips takes 2, 0.7 or 0.2 ms; attributes are trusted for 3 s and do not come with

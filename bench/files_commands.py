@@ -92,7 +92,7 @@ def _sum_is_right(run: Run) -> bool:
     return run.shape.holes or kibibytes >= run.shape.files * FILE_BYTES // 1024
 
 
-OPERATIONS = (
+ALL_OPERATIONS = (
     Operation(
         "ls",
         lambda run: ["-lR", str(run.tree)],
@@ -151,6 +151,9 @@ OPERATIONS = (
         needs_copy=True,
     ),
 )
+
+WANTED = os.environ.get("BENCH_COMMANDS", "").split()
+OPERATIONS = [each for each in ALL_OPERATIONS if not WANTED or each.name in WANTED]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.files_commands import (
+    ALL_OPERATIONS,
     OPERATIONS,
     Command,
     CommandFailed,
@@ -138,7 +139,7 @@ LARGE_FILES, LARGE_BYTES = 2, 256 << 20
 
 def large_files() -> Sequence[Figure]:
     """Copying large files must take what the disk takes to write them."""
-    operation = next(each for each in OPERATIONS if each.name == "cp")
+    operation = next(each for each in ALL_OPERATIONS if each.name == "cp")
     mine = ours(operation)
     if mine is None:
         note = "madang-cp is not installed"
