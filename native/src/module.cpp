@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "files_module.hpp"
 #include "placement_module.hpp"
 #include "scan.hpp"
 
@@ -59,5 +60,6 @@ NB_MODULE(_native, module) {
   // At the interpreter's end caches may still hold objects: nothing that people need to read of.
   nb::set_leak_warnings(false);
   module.def("scan", &scan, "root_fd"_a, "num_threads"_a);
+  madang::add_files(module);
   madang::add_placement(module);
 }

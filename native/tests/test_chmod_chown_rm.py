@@ -24,7 +24,9 @@ is_root = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not is_root, reason="only root may do this")
 
 
-def run(*words: str | Path, cwd: Path | None = None, user: int | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *words: str | Path, cwd: Path | None = None, user: int | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [str(word) for word in words]
     if user is not None:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
@@ -34,7 +36,7 @@ def run(*words: str | Path, cwd: Path | None = None, user: int | None = None) ->
     )  # fmt: skip
 
 
-def ours(name: str, *words: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+def ours(name: str, *words: str | Path, **options: object) -> Done:
     return run(BIN / f"madang-{name}", *words, **options)  # type: ignore[arg-type]
 
 
@@ -75,7 +77,11 @@ def modes(root: Path) -> dict[str, tuple[int, int, int]]:
         for name in [*folders, *files, "."]:
             path = os.path.join(folder, name)
             status = os.lstat(path)
-            found[os.path.normpath(os.path.relpath(path, root))] = (status.st_mode, status.st_uid, status.st_gid)
+            found[os.path.normpath(os.path.relpath(path, root))] = (
+                status.st_mode,
+                status.st_uid,
+                status.st_gid,
+            )
     return found
 
 
@@ -102,7 +108,9 @@ def test_chmod_makes_the_modes_that_chmod_makes(tree: Path, mode: str) -> None:
     assert stat.S_IMODE((tree.parent / "outside/precious").stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("mode", ["", "8", "77777", "u", "u+q", "u+r,", ",u+r", "u=4", "z+r", "u+rg"])
+@pytest.mark.parametrize(
+    "mode", ["", "8", "77777", "u", "u+q", "u+r,", ",u+r", "u=4", "z+r", "u+rg"]
+)
 def test_chmod_refuses_what_is_no_mode(tree: Path, mode: str) -> None:
     done, known = ours("chmod", mode, tree), run("chmod", mode, tree)
     assert (done.returncode, known.returncode) == (1, 1)
@@ -134,8 +142,14 @@ def test_chmod_dry_run_changes_nothing(tree: Path) -> None:
 @pytest.mark.parametrize("command", ["chmod", "chown", "rm"])
 def test_what_does_not_exist_is_told_as_ever(tree: Path, command: str) -> None:
     words = {"chmod": ["600"], "chown": [str(os.getuid())], "rm": []}[command]
-    done, known = ours(command, *words, "no such", cwd=tree), run(command, *words, "no such", cwd=tree)
-    assert (done.returncode, done.stderr.removeprefix("madang-")) == (known.returncode, known.stderr)
+    done, known = (
+        ours(command, *words, "no such", cwd=tree),
+        run(command, *words, "no such", cwd=tree),
+    )
+    assert (done.returncode, done.stderr.removeprefix("madang-")) == (
+        known.returncode,
+        known.stderr,
+    )
 
 
 @pytest.mark.parametrize("command", ["chmod", "chown", "rm"])
@@ -197,9 +211,20 @@ def test_rm_says_what_rm_says(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["a"], ["a/one", "nowhere"], ["-d", "a/empty"], ["-d", "a"], ["-r", "."], ["-r", "a/.."],
-              ["loop"], ["-f", "nowhere"], ["-rf", "nowhere", "a"], ["fifo", "socket"]]
-)  # fmt: skip
+    "words",
+    [
+        ["a"],
+        ["a/one", "nowhere"],
+        ["-d", "a/empty"],
+        ["-d", "a"],
+        ["-r", "."],
+        ["-r", "a/.."],
+        ["loop"],
+        ["-f", "nowhere"],
+        ["-rf", "nowhere", "a"],
+        ["fifo", "socket"],
+    ],
+)
 def test_rm_does_what_rm_does(tree: Path, words: list[str]) -> None:
     with two_of(tree) as (mine, theirs):
         done, known = ours("rm", *words, cwd=mine), run("rm", *words, cwd=theirs)
@@ -242,10 +267,16 @@ def test_what_is_closed_is_told_and_the_rest_done(tree: Path, command: str) -> N
             os.chown(root / "a/b", 0, 0)
             (root / "a/b").chmod(0o700)
         name, *words = command.split()
-        done = ours(name, *words, ".", cwd=mine / "a", user=NOBODY) if name != "rm" else ours(
-            name, *words, "b", "empty", cwd=mine / "a", user=NOBODY)
-        known = run(name, *words, ".", cwd=theirs / "a", user=NOBODY) if name != "rm" else run(
-            name, *words, "b", "empty", cwd=theirs / "a", user=NOBODY)
+        done = (
+            ours(name, *words, ".", cwd=mine / "a", user=NOBODY)
+            if name != "rm"
+            else ours(name, *words, "b", "empty", cwd=mine / "a", user=NOBODY)
+        )
+        known = (
+            run(name, *words, ".", cwd=theirs / "a", user=NOBODY)
+            if name != "rm"
+            else run(name, *words, "b", "empty", cwd=theirs / "a", user=NOBODY)
+        )
         assert done.returncode == known.returncode == 1
         told = set(done.stderr.replace(f"madang-{name}", name).splitlines())
         # chown says of a closed directory that its owner stays, too.

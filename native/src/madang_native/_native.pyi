@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,58 @@ def scan(
     followed; what vanishes during the scan is left out. `root_fd` stays the caller's. Raises
     KeyboardInterrupt soon after Ctrl-C.
     """
+
+Failure = tuple[str, bytes, int]
+"""What was tried, the path, the errno."""
+
+Progress = Callable[[int, int, int, int], bool]
+"""(items, bytes, all items, all bytes), 0 where it is not known; true: stop. Called by the calling
+thread, some times a second; what it raises stops the operation, and is raised."""
+
+def remove(
+    paths: list[bytes],
+    recursive: bool,
+    missing_ok: bool,
+    one_file_system: bool,
+    dry_run: bool,
+    exclude: list[str],
+    at_fd: int,
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> tuple[int, int, bool, list[Failure]]:
+    """Returns (files, directories, complete, failures). jobs 0: adapts; max_ops 0: no limit."""
+
+def change_mode(
+    paths: list[bytes],
+    mode: str,
+    mask: int,
+    recursive: bool,
+    one_file_system: bool,
+    dry_run: bool,
+    exclude: list[str],
+    at_fd: int,
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> tuple[int, int, bool, list[Failure]]:
+    """Returns (changed, retained, complete, failures). Raises ValueError for what is no mode."""
+
+def change_owner(
+    paths: list[bytes],
+    user: int | None,
+    group: int | None,
+    recursive: bool,
+    follow_links: bool,
+    one_file_system: bool,
+    dry_run: bool,
+    exclude: list[str],
+    at_fd: int,
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> tuple[int, int, bool, list[Failure]]:
+    """Returns (changed, retained, complete, failures)."""
 
 class Placement:
     """Where the next replica goes: the native search of `madang.scheduling.placement`.

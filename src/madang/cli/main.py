@@ -24,6 +24,7 @@ NOUNS = {
     "environment": "madang.cli.environments",
     "event": "madang.cli.events",
     "experiment": "madang.cli.experiments",
+    "files": "madang.cli.files",
     "folder": "madang.cli.folder_files",
     "job": "madang.cli.jobs",
     "limit": "madang.cli.limits",
@@ -55,6 +56,7 @@ COMMANDS: dict[str, str] = {
 def _register() -> None:
     for noun, module in NOUNS.items():
         app.add_typer(import_module(module).app, name=noun)
+    app.add_typer(import_module("madang.cli.files").app, name="fs", hidden=True)  # shorter to type
     for name, target in COMMANDS.items():
         module, _, function = target.partition(":")
         app.command(name)(getattr(import_module(module), function))
