@@ -24,9 +24,10 @@ is_root = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not is_root, reason="only root may do this")
 
 
-def run(
-    *words: str | Path, cwd: Path | None = None, user: int | None = None
-) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+
+
+def run(*words: str | Path, cwd: Path | None = None, user: int | None = None) -> Done:
     command = [str(word) for word in words]
     if user is not None:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
