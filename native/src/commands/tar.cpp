@@ -1,7 +1,6 @@
 // madang-tar: makes, lists and extracts tar archives as tar does, with many requests at a time.
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,36 +8,18 @@
 #include <map>
 
 #include "../files/archive.hpp"
+#include "../files/byte_source.hpp"
+#include "../files/exclude.hpp"
+#include "../files/extract.hpp"
+#include "archives.hpp"
 #include "tar_arguments.hpp"
-#include "tar_text.hpp"
+#include "member_text.hpp"
 
 namespace madang::commands {
 namespace {
 
 constexpr int kDiffers = 1;  // GNU's tar: some files vanished or changed
 constexpr int kFatal = 2;    // something is missing
-
-volatile sig_atomic_t caught_signal = 0;
-
-// A first signal lets what is unfinished be removed; a second one ends at once.
-void stop_on_signals() {
-  struct sigaction action{};
-  action.sa_handler = [](int signal) { caught_signal = signal; };
-  action.sa_flags = SA_RESETHAND;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
-}
-
-files::Run run_of(Program& program) {
-  files::Run run = program.run();
-  run.failed = [&program](const files::Failure& failure) {
-    program.complain(escaped(failure.path) + ": " + failure.action + ": " + strerror(failure.error));
-  };
-  run.poll = [poll = run.poll](const files::Progress& progress) {
-    if (poll) poll(progress);
-    return caught_signal != 0;
-  };
-  return run;
-}
 
 void tell(Program& program, files::Notice notice, const std::string& path, std::uint64_t count) {
   const std::string name = escaped(path);
@@ -88,6 +69,13 @@ class Directories {
   std::map<std::string, Descriptor> opened_;
 };
 
+int not_found(Program& program, const std::vector<std::string>& names) {
+  for (const std::string& name : names) program.complain(escaped(name) + ": Not found in archive");
+  if (names.empty()) return 0;
+  program.complain("Exiting with failure status due to previous errors");
+  return kFatal;
+}
+
 int create(Program& program, const TarArguments& arguments) {
   if (arguments.names.empty()) program.misused("Cowardly refusing to create an empty archive");
   const bool to_standard_output = arguments.file == "-";
@@ -110,34 +98,21 @@ int create(Program& program, const TarArguments& arguments) {
   options.noticed = [&](files::Notice notice, const std::string& path, std::uint64_t count) {
     tell(program, notice, path, count);
   };
-  std::string names;
-  const auto write_names = [&] {
-    for (std::string_view rest = names; !rest.empty();) {
-      const ssize_t written = ::write(to_standard_output ? 2 : 1, rest.data(), rest.size());
-      if (written < 0 && errno != EINTR) break;
-      if (written > 0) rest.remove_prefix(static_cast<std::size_t>(written));
-    }
-    names.clear();
-  };
+  MemberOutput output(false, arguments.verbose, arguments.numeric_owner, to_standard_output ? 2 : 1);
   if (arguments.verbose) {
-    options.added = [&](const std::string& name) {
-      names += escaped(name) + "\n";
-      if (names.size() > 32 * 1024) write_names();
-    };
+    options.added = [&](const files::tar::Member& member) { output.add(member, "", ""); };
   }
   Directories directories(program);
   std::vector<files::ArchiveRoot> roots;
   for (const TarName& name : arguments.names) roots.push_back({name.path, directories.of(name.directory)});
 
   stop_on_signals();
-  const files::Run run = run_of(program);
+  const files::Run run = archive_run(program);
   const files::Archived result = to_standard_output ? files::archive_to(1, "", roots, options, run)
                                                     : files::archive(arguments.file, roots, options, run);
-  write_names();
+  output.flush();
   program.exit_code();  // takes the line of progress away
-  if (caught_signal != 0) {
-    raise(caught_signal);  // its handler is the ordinary one again
-  }
+  end_on_signal();
   if (result.error != 0) {
     program.complain(escaped(arguments.file) + ": Cannot write: " + strerror(result.error));
     return kFatal;
@@ -147,6 +122,74 @@ int create(Program& program, const TarArguments& arguments) {
     return kFatal;
   }
   return result.changed != 0 ? kDiffers : 0;
+}
+
+int fatal(Program& program, const std::string& file, const std::string& reason) {
+  program.complain(escaped(file) + ": " + reason);
+  program.complain("Error is not recoverable: exiting now");
+  program.exit_code();
+  return kFatal;
+}
+
+// Standard input, or the file; empty: a sentence was said.
+Descriptor open_input(Program& program, const std::string& file) {
+  Descriptor opened(file == "-" ? dup(0) : open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened) fatal(program, file, std::string("Cannot open: ") + strerror(errno));
+  return opened;
+}
+
+int list(Program& program, const TarArguments& arguments) {
+  const Descriptor input = open_input(program, arguments.file);
+  if (!input) return kFatal;
+  MemberOutput output(arguments.json_lines, arguments.verbose + 1, arguments.numeric_owner);
+  const files::Exclude exclude(arguments.exclude);
+  files::MemberFilter filter(arguments.member_names());
+  std::string damage;
+  try {
+    files::list_archive(input.get(), [&](const files::tar::Member& member) {
+      if (filter.wants(member.name) && !exclude.matches(member.name)) output.add(member, "", "");
+    });
+  } catch (const files::ArchiveError& error) {
+    damage = error.what();
+  }
+  output.flush();
+  if (!damage.empty()) return fatal(program, arguments.file, escaped(damage));
+  return not_found(program, filter.not_found());
+}
+
+int extract(Program& program, const TarArguments& arguments) {
+  const Descriptor input = open_input(program, arguments.file);
+  if (!input) return kFatal;
+  const bool root = geteuid() == 0;
+  files::ExtractOptions options;
+  options.directory = arguments.directory.empty() ? "." : arguments.directory;
+  options.strip_components = arguments.strip_components;
+  options.members = arguments.member_names();
+  options.exclude = arguments.exclude;
+  options.keep_old = arguments.keep_old;
+  options.resume = arguments.resume;
+  options.verify = arguments.verify;
+  options.dry_run = arguments.dry_run;
+  options.same_owner = arguments.same_owner.value_or(root);
+  options.numeric_owner = arguments.numeric_owner;
+  options.to_the_letter = arguments.to_the_letter || root;
+  options.devices = root;
+  options.xattrs = arguments.xattrs;
+  options.acls = arguments.acls;
+  options.set_mtime = !arguments.no_mtime;
+  options.max_bytes = arguments.max_bytes;
+  MemberOutput output(arguments.json_lines, arguments.verbose + (arguments.dry_run ? 1 : 0), arguments.numeric_owner);
+  connect(program, output, false, options);
+  stop_on_signals();
+  const files::ExtractResult result = files::extract({{arguments.file, input.get()}}, options, archive_run(program));
+  output.flush();
+  program.exit_code();
+  end_on_signal();
+  const int missing = not_found(program, result.not_found);
+  if (missing != 0) return missing;
+  if (result.failures == 0 && result.damaged == 0 && result.complete) return 0;
+  program.complain("Exiting with failure status due to previous errors");
+  return kFatal;
 }
 
 }  // namespace
@@ -160,6 +203,7 @@ int main(int count, char** words) {
   raise_descriptor_limit();
   switch (arguments.mode) {
     case TarMode::create: return create(program, arguments);
-    default: program.misused("lists and extracts nothing in this version; use tar");
+    case TarMode::list: return list(program, arguments);
+    default: return extract(program, arguments);
   }
 }

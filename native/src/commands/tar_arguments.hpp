@@ -51,6 +51,12 @@ struct TarArguments {
   std::vector<std::string> exclude;
   unsigned strip_components = 0;
   std::uint64_t max_bytes = 0;
+
+  std::vector<std::string> member_names() const {
+    std::vector<std::string> result;
+    for (const TarName& name : names) result.push_back(name.path);
+    return result;
+  }
 };
 
 // Ends the program where it can't be understood.

@@ -8,6 +8,7 @@
 
 #include "compress.hpp"
 #include "run.hpp"
+#include "tar_format.hpp"
 
 namespace madang::files {
 
@@ -40,7 +41,7 @@ struct ArchiveOptions {
   std::optional<std::pair<std::string, std::uint64_t>> owner;  // name (may be empty) and number
   std::optional<std::pair<std::string, std::uint64_t>> group;
   // Each member as it is added, one at a time, from any lane. These two may be empty.
-  std::function<void(const std::string& name)> added;
+  std::function<void(const tar::Member& member)> added;
   std::function<void(Notice, const std::string& path, std::uint64_t count)> noticed;
 };
 

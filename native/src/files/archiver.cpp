@@ -78,7 +78,7 @@ void Archiver::added(Lane& lane, LaneState& state, std::uint64_t bytes) {
   lane.done().add(1, bytes);
   if (!options_.added) return;
   std::lock_guard lock(tell_mutex_);
-  options_.added(state.member.name);
+  options_.added(state.member);
 }
 
 Archived Archiver::result() const {
