@@ -242,8 +242,10 @@ class ReadTask final : public Task {
       return 0;
     }
     std::string content(static_cast<std::size_t>(stored), '\0');
-    if (job_.reader->content().read_fully(content.data(), content.size()) != content.size()) {
-      throw ArchiveError("Unexpected EOF in archive, in " + item.found.member.name);
+    try {
+      job_.reader->content().read_fully(content.data(), content.size());
+    } catch (const ArchiveError& error) {
+      throw ArchiveError(std::string(error.what()) + ", in " + item.found.member.name);
     }
     item.found.content = std::make_unique<MemorySource>(std::move(content));
     items.push_back(std::move(item));

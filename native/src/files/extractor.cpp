@@ -108,8 +108,8 @@ bool Extractor::find_place(Lane& lane, const std::string& name, Place& place) {
   lane.request();
   place.directory = target_.directory(parent);
   if (!place.directory) {
-    if (errno == ELOOP) {
-      fail("Cannot open: it leads through a symbolic link, which is not followed", name, 0);
+    if (errno == ELOOP || errno == ENOTDIR) {
+      fail("Cannot open: a symbolic link, which is not followed, or a file is in the place of its directory", name, 0);
     } else {
       fail("Cannot make its directory", name, errno);
     }
@@ -358,8 +358,8 @@ void Extractor::make_directory(Lane& lane, const std::string& archive, const tar
   lane.request();
   const ExtractTarget::Opened opened = target_.directory(name);
   if (!opened) {
-    if (errno == ELOOP) {
-      fail("Cannot mkdir: a symbolic link is in its place, which is not followed", name, 0);
+    if (errno == ELOOP || errno == ENOTDIR) {
+      fail("Cannot mkdir: a symbolic link, which is not followed, or a file is in its place", name, 0);
     } else {
       fail("Cannot mkdir", name, errno);
     }
