@@ -1,4 +1,4 @@
-"""Archives with bytes changed, moved, cut and doubled: `madang-unpack` may refuse them, no more."""
+"""Archives with bytes changed, moved, cut and doubled: they may be refused, no more."""
 
 from __future__ import annotations
 
