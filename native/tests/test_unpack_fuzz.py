@@ -77,7 +77,7 @@ def mutated(seed: random.Random, original: bytes) -> bytes:
         else:
             digits = seed.choice((b"77777777777\0", b"00000000000\0", b"-1", b"99999999999"))
             content[at : at + len(digits)] = digits
-    if content[:2] not in (b"\x1f\x8b", b"PK") and seed.random() < 0.8:
+    if bytes(content[:2]) not in (b"\x1f\x8b", b"PK") and seed.random() < 0.8:
         fix_checksums(content)
     return bytes(content)
 
