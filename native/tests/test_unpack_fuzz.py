@@ -36,11 +36,11 @@ def test_damaged_archives_of_all_kinds_never_crash_nor_leave_the_target(tmp_path
     seed = random.Random(4)
     num_rounds = int(os.environ.get("FUZZ_ROUNDS", "20"))
     for number in range(num_rounds):
-        paths = []
+        paths: list[str] = []
         for which, original in enumerate(originals):
             path = tmp_path / f"m{which}"
             path.write_bytes(mutated(seed, original))
-            paths.append(path)
+            paths.append(str(path))
         words = [
             UNPACK,
             *paths,
