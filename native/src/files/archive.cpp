@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "archive_stream.hpp"
-#include "archive_walk.hpp"
+#include "archive_tree.hpp"
 #include "archiver.hpp"
 
 namespace madang::files {
@@ -63,19 +63,19 @@ Archived archive_to(int fd, const std::string& output, const std::vector<Archive
   Crew crew(crew_options(run));
   ArchiveStream stream(fd, options.compression, options.level,
                        std::max(1u, std::thread::hardware_concurrency()));
-  Archiver archiver(stream, options, run);
+  ArchiveOrder order(stream);
+  Archiver archiver(stream, order, options, run);
   struct stat status;
   if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) archiver.leave_out(status);
   if (!output.empty() && stat(output.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
     archiver.leave_out(status);
   }
-  const bool complete = archive_sorted(crew, archiver, roots, options, run);
+  ArchiveTree tree(archiver, order, roots, options);
+  Walk walk(crew, tree);
+  tree.add_to(walk);
+  const bool complete = run_crew(crew, run);
   Archived result;
-  if (complete) {
-    Lane caller(crew, 0);
-    archiver.flush_all(caller);
-    result.error = stream.finish();
-  }
+  if (complete) result.error = stream.finish();
   const Archived counts = archiver.result();
   const int error = result.error != 0 ? result.error : stream.error();
   result = counts;

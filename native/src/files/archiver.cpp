@@ -8,15 +8,12 @@
 #include <cerrno>
 #include <cstring>
 
-#include "archive_order.hpp"
-
 namespace madang::files {
 namespace {
 
 constexpr int kOpenFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 constexpr std::size_t kSmall = 128 * 1024;      // files up to that are read before it is their turn
 constexpr std::size_t kBatch = 256 * 1024;      // a lane's own, of small files
-constexpr std::size_t kFlushFrom = 32 * 1024;
 constexpr std::size_t kReadAtOnce = 256 * 1024;
 constexpr std::uint64_t kReadAhead = 8 * 1024 * 1024;
 
@@ -35,8 +32,8 @@ ssize_t read_at(int fd, char* to, std::size_t bytes, std::uint64_t at) {
 
 }  // namespace
 
-Archiver::Archiver(ArchiveStream& stream, const ArchiveOptions& options, const Run& run)
-    : stream_(stream), options_(options), failures_(run) {}
+Archiver::Archiver(ArchiveStream& stream, ArchiveOrder& order, const ArchiveOptions& options, const Run& run)
+    : stream_(stream), order_(order), options_(options), failures_(run) {}
 
 Archiver::LaneState& Archiver::state(Lane& lane) {
   std::unique_ptr<LaneState>& state = lanes_[lane.index()];
@@ -129,33 +126,37 @@ void Archiver::prepare(LaneState& state, const struct stat& status, const std::s
   }
 }
 
-void Archiver::flush(Lane& lane) {
-  LaneState& mine = state(lane);
-  if (mine.batch.size() == 0) return;
-  if (mine.order) mine.order->wait(lane);
-  ArchiveStream::Turn(stream_, lane).add(mine.batch.view());
-  mine.batch.clear();
-}
-
-void Archiver::flush_all(Lane& lane) {
-  for (const auto& state : lanes_) {
-    if (!state || state->batch.size() == 0) continue;
-    ArchiveStream::Turn(stream_, lane).add(state->batch.view());
-    state->batch.clear();
-  }
-}
-
 void Archiver::add_directory(Lane& lane, int fd, const struct stat& status, const std::string& path) {
   LaneState& mine = state(lane);
   prepare(mine, status, path, fd);
-  mine.header.clear();
-  write_headers(mine.member, mine.header);
-  if (mine.order) {
-    append(lane, mine, status, path);
-    return;
-  }
-  ArchiveStream::Turn(stream_, lane).add(mine.header);
+  add_header(lane, mine);
   added(lane, mine, 0);
+}
+
+// The lane's member, which has no content.
+void Archiver::add_header(Lane& lane, LaneState& state) {
+  state.header.clear();
+  write_headers(state.member, state.header);
+  if (state.header.size() > state.batch.left()) flush(lane);
+  if (state.header.size() > state.batch.left()) {  // enormous attributes
+    order_.wait(lane);
+    ArchiveStream::Turn(stream_, lane).add(state.header);
+  } else {
+    state.batch.add(state.header);
+  }
+}
+
+// The lane's member, which has several names: in its turn it is seen whether this is the first one.
+// `content` is padded.
+void Archiver::add_link_or(Lane& lane, LaneState& state, const struct stat& status, std::string_view content) {
+  order_.wait(lane);
+  ArchiveStream::Turn turn(stream_, lane);
+  const bool linked = is_linked(state, status);
+  if (!linked) remember_link(state, status);
+  state.header.clear();
+  write_headers(state.member, state.header);
+  turn.add(state.header);
+  if (!linked) turn.add(content);
 }
 
 void Archiver::add(Lane& lane, int fd, const char* name, const std::string& path, unsigned char type) {
@@ -240,34 +241,13 @@ void Archiver::add_special(Lane& lane, int fd, const char* name, const std::stri
     }
     mine.member.link.assign(target.data(), static_cast<std::size_t>(length));
   }
-  append(lane, mine, status, path);
-}
-
-// Adds the lane's member, which has no content.
-void Archiver::append(Lane& lane, LaneState& state, const struct stat& status, const std::string& path) {
-  const bool has_links = status.st_nlink > 1 && !S_ISDIR(status.st_mode);
-  if (has_links) {
+  if (status.st_nlink > 1 && !S_ISDIR(status.st_mode)) {
     flush(lane);
-    if (state.order) state.order->wait(lane);
-    ArchiveStream::Turn turn(stream_, lane);
-    if (!is_linked(state, status)) remember_link(state, status);
-    state.header.clear();
-    write_headers(state.member, state.header);
-    turn.add(state.header);
+    add_link_or(lane, mine, status, "");
   } else {
-    state.header.clear();
-    write_headers(state.member, state.header);
-    if (state.header.size() > state.batch.left()) flush(lane);
-    if (state.header.size() > state.batch.left()) {  // enormous attributes
-      if (state.order) state.order->wait(lane);
-      ArchiveStream::Turn(stream_, lane).add(state.header);
-    } else {
-      state.batch.add(state.header);
-      if (state.batch.size() >= kFlushFrom) flush(lane);
-    }
+    add_header(lane, mine);
   }
-  (void)path;
-  added(lane, state, 0);
+  added(lane, mine, 0);
 }
 
 bool Archiver::is_linked(LaneState& state, const struct stat& status) {
@@ -276,8 +256,7 @@ bool Archiver::is_linked(LaneState& state, const struct stat& status) {
     std::lock_guard lock(links_mutex_);
     const auto found = links_.find({status.st_dev, status.st_ino});
     if (found == links_.end()) return false;
-    member.link = found->second.name;
-    if (--found->second.names_left == 0) links_.erase(found);
+    member.link = found->second;
   }
   member.type = tar::kHardLink;
   member.size = 0;
@@ -289,27 +268,17 @@ bool Archiver::is_linked(LaneState& state, const struct stat& status) {
 // To be called in the turn in which the member is added: links must come after it.
 void Archiver::remember_link(const LaneState& state, const struct stat& status) {
   std::lock_guard lock(links_mutex_);
-  links_.insert_or_assign(FileKey{status.st_dev, status.st_ino},
-                          Linked{state.member.name, status.st_nlink - 1});
+  links_.insert_or_assign(FileKey{status.st_dev, status.st_ino}, state.member.name);
 }
 
 void Archiver::add_file(Lane& lane, LaneState& state, int fd, const struct stat& status,
                         const std::string& path) {
   prepare(state, status, path, fd);
-  if (status.st_nlink > 1) {
-    // In order, nobody may be ahead in deciding which name comes first.
-    if (state.order) {
-      flush(lane);
-      state.order->wait(lane);
-    }
-    if (is_linked(state, status)) {
-      flush(lane);
-      state.header.clear();
-      write_headers(state.member, state.header);
-      ArchiveStream::Turn(stream_, lane).add(state.header);
-      added(lane, state, 0);
-      return;
-    }
+  // Only what is ahead in the archive is known to others: a link to it is always right.
+  if (status.st_nlink > 1 && is_linked(state, status)) {
+    add_header(lane, state);
+    added(lane, state, 0);
+    return;
   }
   if (state.member.size <= kSmall) {
     add_small(lane, state, fd, status, path);
@@ -346,20 +315,10 @@ void Archiver::add_small(Lane& lane, LaneState& state, int fd, const struct stat
   }
   std::memset(content + length, 0, tar::padded(size) - static_cast<std::size_t>(length));
   if (status.st_nlink > 1) {
-    ArchiveStream::Turn turn(stream_, lane);
-    if (is_linked(state, status)) {  // another lane was quicker
-      state.header.clear();
-      write_headers(state.member, state.header);
-      turn.add(state.header);
-    } else {
-      remember_link(state, status);
-      turn.add(state.header);
-      turn.add({content, tar::padded(size)});
-    }
+    add_link_or(lane, state, status, {content, tar::padded(size)});
   } else {
     state.batch.add(state.header);
     state.batch.grow(tar::padded(size));
-    if (state.batch.size() >= kFlushFrom) flush(lane);
   }
   added(lane, state, static_cast<std::uint64_t>(length));
 }
@@ -374,7 +333,7 @@ void Archiver::add_large(Lane& lane, LaneState& state, int fd, const struct stat
   // While others have their turn: what takes waiting is asked for now.
   if (lane.crew().waits()) posix_fadvise(fd, 0, kReadAhead, POSIX_FADV_WILLNEED);
   flush(lane);
-  if (state.order) state.order->wait(lane);
+  order_.wait(lane);
   bool whole = true;
   {
     ArchiveStream::Turn turn(stream_, lane);

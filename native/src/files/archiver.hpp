@@ -9,29 +9,25 @@
 
 #include "archive.hpp"
 #include "archive_member.hpp"
+#include "archive_order.hpp"
 #include "archive_stream.hpp"
 
 namespace madang::files {
 
-// Lanes that work on numbered parts of something add to the archive in the order of their numbers.
-class Order;
-
 class Archiver {
  public:
-  Archiver(ArchiveStream& stream, const ArchiveOptions& options, const Run& run);
+  Archiver(ArchiveStream& stream, ArchiveOrder& order, const ArchiveOptions& options, const Run& run);
 
   // What must not be archived.
   void leave_out(const struct stat& archive) { archives_.push_back({archive.st_dev, archive.st_ino}); }
 
   // Puts `name`, in the directory that is open as `fd`, into the archive. `type` as readdir says.
   void add(Lane& lane, int fd, const char* name, const std::string& path, unsigned char type);
-  // A directory that is open; comes into the archive before anything that is added later.
+  // A directory that is open.
   void add_directory(Lane& lane, int fd, const struct stat& status, const std::string& path);
 
-  // What the lane holds back is added. `order`: from now on in this order.
-  void flush(Lane& lane);
-  void flush_all(Lane& lane);
-  void keep_order(Lane& lane, Order* order) { state(lane).order = order; }
+  // What the lane holds back is handed in.
+  void flush(Lane& lane) { order_.hand_in(lane, state(lane).batch); }
 
   void fail(const char* action, const std::string& path, int error);
   void notice(Notice notice, const std::string& path, std::uint64_t count = 0);
@@ -49,15 +45,10 @@ class Archiver {
   struct FileKeyHash {
     std::size_t operator()(const FileKey& key) const { return key.inode * 0x9e3779b97f4a7c15u ^ key.device; }
   };
-  struct Linked {
-    std::string name;
-    nlink_t names_left;
-  };
   struct LaneState {
     Bytes batch;
     std::string header;
     tar::Member member;
-    Order* order = nullptr;
     uid_t uid = 0;
     gid_t gid = 0;
     bool owner_known = false;
@@ -74,7 +65,8 @@ class Archiver {
   void pour(Lane& lane, ArchiveStream::Turn& turn, int fd, const tar::Member& member,
             const std::string& path, bool& whole);
   void prepare(LaneState& state, const struct stat& status, const std::string& path, int fd);
-  void append(Lane& lane, LaneState& state, const struct stat& status, const std::string& path);
+  void add_header(Lane& lane, LaneState& state);
+  void add_link_or(Lane& lane, LaneState& state, const struct stat& status, std::string_view content);
   // Whether the file is in the archive by another name: then the lane's member is now a link to it.
   bool is_linked(LaneState& state, const struct stat& status);
   void remember_link(const LaneState& state, const struct stat& status);
@@ -83,6 +75,7 @@ class Archiver {
   void check_unchanged(int fd, const struct stat& status, const std::string& path);
 
   ArchiveStream& stream_;
+  ArchiveOrder& order_;
   const ArchiveOptions& options_;
   Failures failures_;
   OwnerNames owners_;
@@ -92,7 +85,7 @@ class Archiver {
   std::atomic<std::uint64_t> changed_{0};
 
   std::mutex links_mutex_;
-  std::unordered_map<FileKey, Linked, FileKeyHash> links_;
+  std::unordered_map<FileKey, std::string, FileKeyHash> links_;  // names in the archive
 
   std::mutex tell_mutex_;  // of what follows
   std::vector<std::string> removed_prefixes_;
