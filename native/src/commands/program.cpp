@@ -246,9 +246,11 @@ files::Run Program::run() {
   run.crew = crew_;
   run.failed = [this](const files::Failure& failure) { complain(failure); };
   started_ns_ = files::now_ns();
-  if (show_progress_ == 1 || (show_progress_ == -1 && isatty(2))) {
-    run.poll = [this](const files::Progress& progress) {
-      show(progress);
+  const bool shows = show_progress_ == 1 || (show_progress_ == -1 && isatty(2));
+  if (shows || report_.is_wanted()) {
+    run.poll = [this, shows](const files::Progress& progress) {
+      if (shows) show(progress);
+      if (report_.is_wanted()) report_.tell(progress);
       return false;
     };
   }
@@ -282,6 +284,7 @@ void Program::hide_progress() {
 }
 
 int Program::exit_code() {
+  if (report_.is_wanted()) report_.tell_last();
   hide_progress();
   return failed_ ? kTrouble : 0;
 }

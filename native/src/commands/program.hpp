@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../files/run.hpp"
+#include "job_report.hpp"
 
 namespace madang::commands {
 
@@ -66,7 +67,7 @@ class Program {
   // The paths of a recursive command; without '/', with a complaint, if `preserve_root`.
   std::vector<std::string> roots(char** first, char** last, bool preserve_root);
 
-  // For an operation: failures are printed, progress is shown.
+  // For an operation: failures are printed, progress is shown, and told to the job it runs in.
   files::Run run();
 
   // After all is done: takes the progress line away. Returns kTrouble when something failed (or
@@ -88,6 +89,7 @@ class Program {
   bool failed_ = false;
   bool silent_ = false;
   bool progress_shown_ = false;
+  JobReport report_;
   std::int64_t started_ns_ = 0;
   std::int64_t last_shown_ns_ = 0;
 };

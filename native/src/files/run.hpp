@@ -68,15 +68,19 @@ inline CrewOptions crew_options(const Run& run) {
   return options;
 }
 
-// Runs what was added to `crew`; false when it was stopped.
+// Runs what was added to `crew`; false when it was stopped. What has become of it is told at the end,
+// too.
 inline bool run_crew(Crew& crew, const Run& run, const Progress& totals = {}) {
-  crew.run([&] {
+  const auto poll = [&] {
     Progress progress = totals;
     progress.items = crew.items();
     progress.bytes = crew.bytes();
     return run.poll && run.poll(progress);
-  });
-  return !crew.stopped();
+  };
+  crew.run(poll);
+  if (crew.stopped()) return false;
+  poll();
+  return true;
 }
 
 }  // namespace madang::files

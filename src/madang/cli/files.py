@@ -1,7 +1,8 @@
 """`madang files ls|find|du|cp|rm|chmod|chown|tar|unpack|sync|stat`: many files at once.
 
 Here, each is its native command, which says itself what it takes (`madang files cp --help`). On
-the platform's folders (`folder:NAME/path`) it runs as a job where the folder is.
+the platform's folders (`folder:NAME/path`) it runs as a job where the folder is, with `--project`
+and `--detach` as other jobs have them.
 """
 
 from __future__ import annotations
@@ -29,11 +30,37 @@ _CONTEXT = {
 
 def _command(name: str) -> Callable[[typer.Context], None]:
     def command(context: typer.Context) -> None:
+        if any(word.startswith("folder:") for word in context.args):
+            raise typer.Exit(_run_on_folders([name, *context.args]))
         path = command_path(name)
         sys.stdout.flush()
         os.execv(path, [path.name, *context.args])
 
     return command
+
+
+def _run_on_folders(words: list[str]) -> int:
+    """As a job; its log here, and its exit code. `--project` and `--detach` are for the job."""
+    from madang.cli._output import connect, print_item
+    from madang.cli.job_run import created_lines, follow_new
+
+    project, words = _take_project(words)
+    detach = "--detach" in words
+    with connect(project) as client:
+        job = client.files.run([word for word in words if word != "--detach"], project=project)
+        if detach:
+            print_item(job, as_json=False, lines=created_lines(job))
+            return 0
+        return follow_new(client, job, as_json=False)
+
+
+def _take_project(words: list[str]) -> tuple[str | None, list[str]]:
+    for position, word in enumerate(words):
+        if word == "--project" and position + 1 < len(words):
+            return words[position + 1], words[:position] + words[position + 2 :]
+        if word.startswith("--project="):
+            return word.partition("=")[2], words[:position] + words[position + 1 :]
+    return None, words
 
 
 for _name, _help in NAMES.items():

@@ -61,6 +61,11 @@ class StatePaths:
         return self.state_dir / "wheels"
 
     @property
+    def commands(self) -> Path:
+        """The native file commands, for tasks."""
+        return self.state_dir / "commands"
+
+    @property
     def volume(self) -> Path:
         """The volume that every installation has."""
         return self.state_dir / "volumes" / "main"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from madang.client._async.environments import AsyncEnvironments
     from madang.client._async.events import AsyncEvents
     from madang.client._async.experiments import AsyncExperiments
+    from madang.client._async.files import AsyncFiles
     from madang.client._async.folders import AsyncFolders
     from madang.client._async.jobs import AsyncJobs
     from madang.client._async.limits import AsyncLimits
@@ -109,6 +110,12 @@ class AsyncClient:
         from madang.client._async.experiments import AsyncExperiments
 
         return AsyncExperiments(self.transport)
+
+    @cached_property
+    def files(self) -> AsyncFiles:
+        from madang.client._async.files import AsyncFiles
+
+        return AsyncFiles(self.transport)
 
     @cached_property
     def folders(self) -> AsyncFolders:

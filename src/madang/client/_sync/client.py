@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from madang.client._sync.environments import Environments
     from madang.client._sync.events import Events
     from madang.client._sync.experiments import Experiments
+    from madang.client._sync.files import Files
     from madang.client._sync.folders import Folders
     from madang.client._sync.jobs import Jobs
     from madang.client._sync.limits import Limits
@@ -110,6 +111,12 @@ class Client:
         from madang.client._sync.experiments import Experiments
 
         return Experiments(self.transport)
+
+    @cached_property
+    def files(self) -> Files:
+        from madang.client._sync.files import Files
+
+        return Files(self.transport)
 
     @cached_property
     def folders(self) -> Folders:

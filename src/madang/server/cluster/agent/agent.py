@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from madang.core.errors import Conflict, Unavailable
 from madang.core.ids import new_id
 from madang.core.settings import Settings
+from madang.server.cluster.agent.commands import install_commands
 from madang.server.cluster.agent.control import ControlClient
 from madang.server.cluster.agent.networks import Networks
 from madang.server.cluster.agent.prepare import Preparer
@@ -66,6 +67,7 @@ class Agent:
             hierarchies,
             self._wake_path,
             self._lease_file,
+            paths.commands if install_commands(paths.commands) else None,
         )
         self._changed = asyncio.Event()
         self._tasks = Tasks(paths.tasks, preparer, Networks(), self._changed.set)

@@ -67,6 +67,8 @@ class Preparer:
     hierarchies: cgroups.Hierarchies
     wake_socket: Path
     lease_file: Path
+    commands: Path | None = None
+    """Where the native file commands are."""
 
     def prepare(self, spec: TaskSpec, folder: TaskFolder) -> None:
         """Raises CannotStart with the reason."""
@@ -81,6 +83,8 @@ class Preparer:
         for mount in spec.mounts:
             _check_mount(mount.source, mount.folder or mount.target, sandbox, spec)
         prefixes = python_prefixes(spec.environment_path)
+        if self.commands is not None:
+            prefixes += (str(self.commands),)
         _check_targets(spec, prefixes)
         scratch = sandbox.scratch_parent(folder.path) / "scratch"
         _make_scratch(scratch, spec)
@@ -195,6 +199,8 @@ class Preparer:
             variables["PATH"] = f"{spec.environment_path}/bin:{path}"
         else:
             variables["PATH"] = f"{sys.base_prefix}/bin:{path}"
+        if self.commands is not None:
+            variables["PATH"] += f":{self.commands}"
         for plugin in self.plugins:
             held = [share for share in spec.devices if plugin.owns(share)]
             variables.update(plugin.environment_variables(held))
@@ -247,7 +253,7 @@ def _check_mount(source: str, name: str, sandbox: Sandbox, spec: TaskSpec) -> No
 def _check_targets(spec: TaskSpec, prefixes: Sequence[str]) -> None:
     """What is mounted must not lie in anything else that is, whoever let it come this far:
     bubblewrap, as root, follows the links that it finds on its way."""
-    taken = [(path, f"Python ({path})") for path in prefixes]
+    taken = [(path, f"the platform's own ({path})") for path in prefixes]
     if spec.environment_path:
         taken.append((spec.environment_path, f"environment {spec.environment_name}"))
     for mount in spec.mounts:

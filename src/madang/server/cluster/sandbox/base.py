@@ -45,13 +45,13 @@ class Places:
 @dataclass(frozen=True, slots=True)
 class SandboxTask:
     """What a sandbox needs to know of a task. `scratch` is its folder on the node, with `home`,
-    `tmp` (both the user's), `run` and `etc` in it; `python_prefixes` are the Python
-    installations that its environment rests on."""
+    `tmp` (both the user's), `run` and `etc` in it; `read_only_folders` are folders
+    of the node that it sees where they are: the Python that its environment rests on, commands."""
 
     spec: TaskSpec
     scratch: Path
     device_nodes: tuple[str, ...] = ()
-    python_prefixes: tuple[str, ...] = ()
+    read_only_folders: tuple[str, ...] = ()
 
 
 class Sandbox(ABC):

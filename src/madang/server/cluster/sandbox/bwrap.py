@@ -98,7 +98,7 @@ class BwrapSandbox(Sandbox):
             *self._etc(task.scratch),
             *self._own_folders(task),
             *_parents(self._targets(task)),
-            *_read_only(task.python_prefixes),
+            *_read_only(task.read_only_folders),
             *_read_only([task.spec.environment_path] if task.spec.environment_path else []),
             *_mounts(task.spec.mounts),
             *self._devices(task.device_nodes),
@@ -162,7 +162,7 @@ class BwrapSandbox(Sandbox):
     def _targets(self, task: SandboxTask) -> list[str]:
         """Where folders that are not the task's own appear inside."""
         mounts = [mount.target for mount in task.spec.mounts]
-        return [*task.python_prefixes, task.spec.environment_path, *mounts]
+        return [*task.read_only_folders, task.spec.environment_path, *mounts]
 
     def _devices(self, nodes: Iterable[str]) -> list[str]:
         existing = [node for node in nodes if os.path.exists(node)]
