@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from datetime import UTC, datetime
 
 from madang.core.errors import Conflict, NotFound
@@ -14,6 +13,7 @@ from madang.schemas.files import Entry, EntryKind, TrashedEntry, from_wire, to_w
 from madang.server.storage.entries import describe, describe_in
 from madang.server.storage.paths import DIRECTORY, translated
 from madang.server.storage.place import TRASH, Place, rename_new
+from madang.server.storage.removing import remove_tree
 
 _META = b"entry.json"
 _ITEM = b"item"
@@ -85,7 +85,7 @@ def purge_entry(place: Place, entry_id: str) -> None:
     """Remove a thing in the trash for good; links in it are removed, never followed."""
     with place.service(TRASH) as trash:
         os.close(_open_slot(trash, entry_id))
-        shutil.rmtree(entry_id, dir_fd=trash)
+        remove_tree(entry_id, dir_fd=trash)
 
 
 def _write_small(directory: int, name: bytes, content: bytes) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
 from madang.server.paths import make_folder
+from madang.server.storage.removing import remove_tree
 from madang.server.storage.volumes.base import FOLDER_MODE, Owner, Volume
 
 
@@ -42,5 +42,4 @@ class PathVolume(Volume):
         container.mkdir(mode=0o700, exist_ok=True)
 
     def _remove_container(self, container: Path) -> None:
-        # rmtree works relative to open directories here: links that appear are not followed.
-        shutil.rmtree(container)
+        remove_tree(container)
