@@ -13,6 +13,7 @@ from madang.scheduling import (
     Event,
     Limit,
     LimitSet,
+    Migrate,
     NodeGone,
     NodeSet,
     Policy,
@@ -125,12 +126,13 @@ def some_events(chance: random.Random, world: World, number: int) -> list[Event]
     seed=st.integers(0, 2**32),
     steps=st.integers(1, 40),
     placement=st.sampled_from(["first-fit", "spread"]),
+    budget=st.sampled_from([0.0, 0.3, 1.0]),
 )
 def test_any_history_ends_in_what_a_fresh_planner_does(
-    seed: int, steps: int, placement: str
+    seed: int, steps: int, placement: str, budget: float
 ) -> None:
     chance = random.Random(seed)
-    world = World(policy=Policy(placement=placement))
+    world = World(policy=Policy(placement=placement, migration_budget=budget))
     for number in range(steps):
         world.tell(*some_events(chance, world, number))
         world.now += chance.choice([0.0, 0.5, 3.0])
@@ -142,12 +144,13 @@ def test_any_history_ends_in_what_a_fresh_planner_does(
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_preemption_comes_to_rest(seed: int) -> None:
-    """However things stand, when nothing new comes only so many are stopped: nobody is stopped by
-    one that it would stop again."""
+@given(seed=st.integers(0, 2**32), budget=st.sampled_from([0.0, 1.0]))
+def test_preemption_and_moves_come_to_rest(seed: int, budget: float) -> None:
+    """However things stand, when nothing new comes only so many are stopped or moved: nobody is
+    stopped by one that it would stop again."""
     chance = random.Random(seed)
-    world = World(*(node(name, gpus=2) for name in "abc"))
+    policy = Policy(placement="first-fit", migration_budget=budget)
+    world = World(*(node(name, gpus=2) for name in "abc"), policy=policy)
     world.tell(*(QueueSet(some_queue(chance)) for _ in range(4)))
     number = 0
     for _ in range(chance.randrange(2, 8)):
@@ -162,10 +165,10 @@ def test_preemption_comes_to_rest(seed: int) -> None:
         world.now += 60.0
         actions = world.plan()
         for action in actions:
-            if isinstance(action, Preempt):
+            if isinstance(action, Preempt | Migrate):
                 stopped[action.request_id] = stopped.get(action.request_id, 0) + 1
         world.vacate()
-        if not any(isinstance(action, Start | Preempt) for action in actions):
+        if not any(isinstance(action, Start | Preempt | Migrate) for action in actions):
             break
     else:
         raise AssertionError(f"it goes on for ever: {stopped}")

@@ -334,3 +334,18 @@ def test_a_reservation_finds_its_place_when_it_begins() -> None:
     assert world.starts() == {}  # its place is kept
     world.ask("own", "gpu=2", reservation="w", time_limit_s=50.0)
     assert world.starts() == {"own": ["b"]}
+
+
+def test_replicas_of_an_elastic_one_are_counted_once() -> None:
+    """Both shrinking it and stopping it would give its second replica back: that is one GPU."""
+    world = World(node("a", gpus=2), node("b", gpus=2))
+    for name in ("one", "two"):
+        world.ask(name, "cpu=1", "memory=1GiB", "gpu=1")
+    world.plan()
+    options = {"replicas": (1, 2), "preemptible": True, "resizable": True}
+    world.ask("elastic", "cpu=1", "memory=1GiB", "gpu=1", **options)
+    world.plan()
+    assert len(world.keys_of("elastic")) == 2
+    world.ask("wide", "cpu=1", "memory=1GiB", "gpu=1", replicas=3, priority=5)
+    assert world.preempted() == {}
+    assert world.shrunk == set()

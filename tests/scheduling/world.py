@@ -72,6 +72,8 @@ class World:
         self.running: dict[str, Running] = {}
         self.stopped: dict[str, Request] = {}
         self.shrunk: set[str] = set()
+        self.moving: dict[str, tuple[str, ...]] = {}
+        self.moved_at: dict[str, float] = {}
         self.planner = Planner()
         self.planner.apply([PolicySet(policy)])
         self.now = 0.0
@@ -153,14 +155,17 @@ class World:
         match action:
             case Start(request, placements):
                 del self.requests[request.id]
+                self.moving.pop(request.id, None)
                 self.running[request.id] = Running(request, self.now, self.now)
                 replicas = Counter(place.role for place in placements)
                 for group in request.groups:
                     assert group.replicas_min <= replicas[group.role] <= group.replicas_max
                 self._place(request, placements)
-            case Preempt(request_id) | Migrate(request_id):
+            case Preempt(request_id):
                 assert request_id not in self.stopped
                 self.stopped[request_id] = self.running[request_id].request
+            case Migrate(request_id):
+                self._move(action)
             case Resize(request_id, _, added, removed):
                 assert request_id not in self.stopped
                 self._place(self.running[request_id].request, added)
@@ -168,6 +173,17 @@ class World:
                 self.shrunk |= set(removed)
             case Wait():
                 pass
+
+    def _move(self, move: Migrate) -> None:
+        running = self.running[move.request_id]
+        assert move.request_id not in self.stopped
+        assert running.request.preemptible
+        assert move.winner in self.requests
+        assert self.now - self.moved_at.get(move.request_id, -3600.0) >= 3600.0
+        assert all(self.nodes[place.node_id].open for place in move.placements)
+        self.moved_at[move.request_id] = self.now
+        self.stopped[move.request_id] = running.request
+        self.moving[move.request_id] = tuple(place.node_id for place in move.placements)
 
     def _place(self, request: Request, placements: tuple[Placement, ...]) -> None:
         groups = {group.role: group for group in request.groups}
@@ -227,12 +243,14 @@ class World:
             assert count <= group.replicas_max
 
     def check_limits(self, actions: list[Action]) -> None:
-        """No start and no growth goes beyond a limit of what it takes."""
+        """No start and no growth goes beyond a limit of what it takes; what was moved goes on."""
         ledger = self.planner._ledger
         for action in actions:
             match action:
                 case Start(request):
                     request_id = request.id
+                    if request_id in self.moved_at:
+                        continue
                 case Resize(request_id, _, added) if added:
                     pass
                 case _:

@@ -191,6 +191,11 @@ class Profile:
         """Who holds places, the earliest first: requests and reservations."""
         return tuple(dict.fromkeys(hold.holder for hold in self._by_start()))
 
+    @property
+    def held_nodes(self) -> frozenset[str]:
+        """Nodes of which something is held, now or later."""
+        return frozenset(node_id for hold in self._holds for node_id in hold.amounts)
+
     def is_window(self, holder: str) -> bool:
         """Whether a holder is a reservation."""
         return holder in self._windows

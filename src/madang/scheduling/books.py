@@ -51,6 +51,10 @@ class Books:
         self.meter = Meter()
         self.reservations: dict[str, Reservation] = {}
         self.kept: dict[str, Kept] = {}
+        self.kept_for: dict[str, Request] = {}
+        """The requests of those, as they were then; some still run elsewhere."""
+        self.moved: dict[str, float] = {}
+        """By request: when it was moved to make room for another."""
         self.releases: Releases | None = None
         self.changed = True
         self.loosened = True
@@ -98,7 +102,7 @@ class Books:
 
     def _plan_for(self, kept: Kept, sign: int) -> None:
         """Sums in which the request has its places already."""
-        request = self.requests[kept.request_id]
+        request = self.kept_for[kept.request_id]
         amounts = self.amounts_of(request.groups, kept.placements)
         leaf = self.tree.leaf(request.queue)
         self.tree.charge(leaf, request.user, amounts, sign, live=False)
@@ -142,9 +146,8 @@ class Books:
         for allocation in self.held_on(node_id):
             room.take(allocation, allocation.devices)
         for kept in self.kept.values():
-            needs = {
-                group.role: group.resources for group in self.requests[kept.request_id].groups
-            }
+            groups = self.kept_for[kept.request_id].groups
+            needs = {group.role: group.resources for group in groups}
             for place in kept.placements:
                 if place.node_id == node_id:
                     room.take(needs[place.role], place.devices)
@@ -210,6 +213,7 @@ class Books:
             leaving=self.runs.leaving,
             kept=tuple(self.kept.values()),
             mix=tuple(self.cluster.mix.counts.items()),
+            moved=tuple(self.moved.items()),
         )
 
 

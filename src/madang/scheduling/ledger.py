@@ -64,6 +64,7 @@ class Ledger(Books):
             self.leave(key)
         for kept in snapshot.kept:
             self.keep(kept)
+        self.moved = dict(snapshot.moved)
 
     def set_policy(self, policy: Policy) -> None:
         if policy == self.policy:
@@ -122,7 +123,8 @@ class Ledger(Books):
             self._count_in(run, allocation)
         elif self.releases is not None:
             self.releases.set(allocation.key, self._release_of(None, allocation))
-        self._loosen() if known is not None else self._change()
+        more_moves = self.policy.migration_budget > 0
+        self._loosen() if known is not None or more_moves else self._change()
 
     def release(self, key: str) -> None:
         allocation = self.held.pop(key, None)
@@ -178,6 +180,8 @@ class Ledger(Books):
             return
         if run is not None:
             self.end(run, counted=True)
+        else:
+            self.drop_kept(running.request.id)  # it has begun elsewhere
         self._forget_request(running.request.id)
         run = self.runs.add(running)
         for key in run.possible_keys(self.held):
@@ -245,13 +249,13 @@ class Ledger(Books):
         known = self.requests.get(request.id)
         if known == request:
             return
-        kept = (
-            self.kept.get(request.id) if known is None or known.groups == request.groups else None
-        )
+        kept = self.kept.get(request.id)
+        if kept is not None:
+            same = self.kept_for[request.id].groups == request.groups
+            self._forget_kept(kept)
+            kept = kept if same else None
         if known is not None:
             self._take_out(known)
-            if kept is None:
-                self.drop_kept(request.id)
         else:
             for group in request.groups:
                 self.cluster.arrived(group.resources, group.replicas_min)
@@ -324,25 +328,37 @@ class Ledger(Books):
     # -- what is kept -------------------------------------------------------------------------
 
     def keep(self, kept: Kept) -> None:
-        """Keep these places for a request, which waits for them and for nothing else."""
-        request = self.requests.get(kept.request_id)
+        """Keep these places for a request, which waits for them and for nothing else; one that
+        runs will wait for them when it has stopped."""
+        run = self.runs.get(kept.request_id)
+        request = self.requests.get(kept.request_id, run.request if run is not None else None)
         if request is None or any(p.node_id not in self.nodes for p in kept.placements):
             return
         leaf = self.tree.leaf(request.queue)
         if leaf.line is not None and leaf.line.remove(request):
             self.tree.touch(leaf)
         self.kept[kept.request_id] = kept
+        self.kept_for[kept.request_id] = request
         self._take_kept(kept)
         self._plan_for(kept, 1)
 
     def drop_kept(self, request_id: str) -> None:
-        kept = self.kept.pop(request_id, None)
-        if kept is None:
-            return
+        kept = self.kept.get(request_id)
+        if kept is not None:
+            self._forget_kept(kept)
+            self.line_up_again(request_id)
+
+    def drop_orphans(self) -> None:
+        """What was moved may have ended, or been cancelled, instead of going on."""
+        for request_id in list(self.kept):
+            if request_id not in self.requests and request_id not in self.runs:
+                self.drop_kept(request_id)
+
+    def _forget_kept(self, kept: Kept) -> None:
         self._take_kept(kept, sign=1)
         self._plan_for(kept, -1)
+        del self.kept[kept.request_id], self.kept_for[kept.request_id]
         self._loosen()
-        self.line_up_again(request_id)
 
     def _drop_kept_on(self, node_id: str) -> None:
         for kept in list(self.kept.values()):
@@ -350,7 +366,7 @@ class Ledger(Books):
                 self.drop_kept(kept.request_id)
 
     def _take_kept(self, kept: Kept, *, sign: int = -1, only: str = "") -> None:
-        needs = {group.role: group.resources for group in self.requests[kept.request_id].groups}
+        needs = {group.role: group.resources for group in self.kept_for[kept.request_id].groups}
         move = self.cluster.give if sign > 0 else self.cluster.take
         for place in kept.placements:
             if place.node_id in self.nodes and (not only or place.node_id == only):

@@ -227,9 +227,9 @@ class Policy:
     placement: a name of `placement.POLICIES`; pool_placement: other ones for single pools.
     seed: of the fixed order of nodes among equals. round_s: how often queues that share in time
     (`shortest`, `attained`, `goodput`) decide anew. half_life_s: of decayed usage.
-    migration_budget: share of placed tasks that may be moved to make room. preemption: whether
-    anything may be stopped for others. backfill: whether others may pass the first of a queue
-    while it waits.
+    migration_budget: share of the tasks that hold places that may be moved within an hour so that
+    others fit; 0: nothing is. preemption: whether anything may be stopped for others. backfill:
+    whether others may pass the first of a queue while it waits.
     learn_mix: placement learns what is asked for as it arrives, with `Snapshot.mix` as a prior;
     else it stays as it was told.
     """
@@ -258,11 +258,13 @@ class Placement:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Places that are kept for a request; they are free when all of `until` (keys of allocations)
-    are released."""
+    are released. goes_on: it runs, or ran, elsewhere and is moved: it goes on there whatever
+    queues and limits say by then."""
 
     request_id: str
     placements: tuple[Placement, ...]
     until: tuple[str, ...] = ()
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,7 @@ class Snapshot:
 
     leaving: keys of what is held by tasks that are being stopped. kept: what others are stopped
     for. mix: how often what was asked for in the past, in any unit; placement expects the same.
+    moved: requests that were moved to make room, and when; the last hour's count.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -285,6 +288,7 @@ class Snapshot:
     leaving: tuple[str, ...] = ()
     kept: tuple[Kept, ...] = ()
     mix: tuple[tuple[Resources, float], ...] = ()
+    moved: tuple[tuple[str, float], ...] = ()
 
 
 # -- events: what has happened ----------------------------------------------------------------
@@ -448,12 +452,19 @@ class Resize:
 @dataclass(frozen=True, slots=True)
 class Migrate:
     """Stop a running request and start it again at once at these places, which are kept for it:
-    a Start follows when all it held is `Released`. Said within the migration budget only."""
+    a Start follows when all it held is `Released` and it is `Asked` for again.
+
+    winner: the request that gets its place or a part of it, within the migration budget; empty
+    where a queue that shares in time moves its own. gained: what that request gets; lost_s: task
+    seconds of work that nobody has saved.
+    """
 
     request_id: str
     owner: str
     placements: tuple[Placement, ...]
     gained: str
+    winner: str = ""
+    lost_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,9 @@ class Obstacles:
         return sums.amounts_of(total)
 
     def stopping(self, keys: Sequence[str]) -> Case:
-        runs = {run.request.id: run for key in keys if (run := self._ledger.runs.of(key))}
+        books = self._ledger.runs
+        stopping = [key for key in keys if books.is_leaving(key)]
+        runs = {run.request.id: run for key in stopping if (run := books.of(key))}
         jobs = [run.request.owner for run in runs.values()]
         step: Step = {"do": "end", "requests": list(runs), "jobs": jobs}
         return Case(ReasonCode.STOPPING, {"jobs": jobs}, [step])
@@ -309,7 +311,7 @@ class Obstacles:
             ledger.releases_in_windows(),
         )
         for kept in ledger.kept.values():
-            groups = ledger.requests[kept.request_id].groups
+            groups = ledger.kept_for[kept.request_id].groups
             profile.hold(kept.request_id, ledger.now, kept.placements, groups)
         for request in self._in_order(self._heads.values()) if ledger.policy.backfill else ():
             lasts = request.time_limit_s or None
@@ -367,7 +369,7 @@ def _without_kept(ledger: Ledger) -> Cluster:
         return ledger.cluster
     free = ledger.cluster.copy()
     for kept in ledger.kept.values():
-        groups = ledger.requests[kept.request_id].groups
+        groups = ledger.kept_for[kept.request_id].groups
         needs = {group.role: group.resources for group in groups}
         for p in kept.placements:
             if p.node_id in ledger.nodes:

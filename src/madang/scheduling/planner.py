@@ -107,6 +107,7 @@ class Planner:
         started, stopped or changed counts as such at once."""
         ledger = self._ledger
         ledger.wake(now)
+        ledger.drop_orphans()
         actions: list[Action] = []
         again_at = self._turns.again_at
         if again_at is not None and now >= again_at:

@@ -24,6 +24,7 @@ alone is waited for where stopping it would lose less.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from madang.core.amounts import format_amounts
 from madang.scheduling import sums
@@ -72,7 +73,7 @@ class Preemption:
         if ledger.policy.preemption:
             for queue_id in ledger.runs.preemptible:
                 leaf = ledger.tree.leaf(queue_id)
-                ripe = ledger.runs.oldest(queue_id) + _rest_s(leaf)
+                ripe = ledger.runs.oldest(queue_id) + rest_s(leaf)
                 if ripe <= ledger.now:
                     self._ripe.append((queue_id, leaf))
                     continue
@@ -206,7 +207,7 @@ class Preemption:
         for no later ones: so never for long."""
         now = self._ledger.now
         if rests is None:
-            rests = _rest_s(leaf)
+            rests = rest_s(leaf)
         for run in runs:
             if run.leaving or not run.keys:
                 continue
@@ -316,6 +317,9 @@ class _Search:
         room = self._ledger.room(node_id)
         gone: list[Unit] = []
         for unit in units:
+            for part in _parts(unit, gone):
+                self._move(room, part, -1)
+                gone.remove(part)
             self._move(room, unit, 1)
             gone.append(unit)
             if room.fit(need) is not None:
@@ -359,11 +363,15 @@ class _Search:
 
     def _until_it_fits(self) -> tuple[Placement, ...] | None:
         look_at = 1
-        for number, unit in enumerate(self._units, start=1):
+        for unit, following in zip_longest(self._units, self._units[1:]):
             if self._may_stop(unit):
+                for part in _parts(unit, self._gone):
+                    self._shift(part, 1)
+                    self._gone.remove(part)
                 self._shift(unit, -1)
                 self._gone.append(unit)
-            if len(self._gone) >= look_at or number == len(self._units):
+            all_shrunk = unit.shrinks and following is not None and not following.shrinks
+            if len(self._gone) >= look_at or following is None or all_shrunk:
                 look_at = 2 * len(self._gone)
                 placements = self._fits()
                 if placements is not None:
@@ -462,8 +470,17 @@ def _shift_sums(ledger: Ledger, unit: Unit, sign: int) -> None:
     ledger.shift_sums(unit.run, unit.amounts, sign, planned=not unit.leaves)
 
 
-def _rest_s(leaf: QueueNode) -> float:
+def rest_s(leaf: QueueNode) -> float:
+    """How long what runs in this queue is left alone."""
     return max(LEAST_RUNTIME_S, *(node.queue.min_runtime_s for node in leaf.path))
+
+
+def _parts(unit: Unit, gone: Sequence[Unit]) -> list[Unit]:
+    """Replicas of a run that are gone already when all of it is stopped: not to be counted
+    twice."""
+    if unit.shrinks or unit.leaves:
+        return []
+    return [part for part in gone if part.shrinks and part.run is unit.run]
 
 
 def extra_keys(run: Run) -> Iterator[str]:

@@ -151,9 +151,10 @@ class Teller:
         )
 
     def _winners(self, request: Request) -> list[Request]:
-        """Others for whom places are kept."""
+        """Others who wait for places that are kept for them."""
         ledger = self._ledger
-        return [ledger.requests[one] for one in sorted(ledger.kept) if one != request.id]
+        waiting = (one for one in sorted(ledger.kept) if ledger.waits(one))
+        return [ledger.requests[one] for one in waiting if one != request.id]
 
     # -- what stands in the way ---------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from madang.scheduling import sums
 from madang.scheduling.backfill import Profile, series_of
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.line import Alike, Shape, at_minimum
+from madang.scheduling.migration import Migration
 from madang.scheduling.model import Action, Request, Reservation, Start
 from madang.scheduling.placement import Attempt, Cluster, place, undo
 from madang.scheduling.preemption import Preemption
@@ -36,9 +37,12 @@ class Turns:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._preemption = Preemption(ledger)
+        self._migration = Migration(ledger)
         self._no_room: set[Shape] = set()
         self._stuck: set[tuple[Any, ...]] = set()
         """For whom nobody can be stopped, in this round of turns."""
+        self._unmoved: set[tuple[Any, ...]] = set()
+        """For whom nobody can be moved."""
         self._give_up = False
         self._possible: dict[Shape, bool] = {}
         self.heads: dict[tuple[str, str], str] = {}
@@ -67,8 +71,10 @@ class Turns:
         self._windows = tuple(self._ledger.windows())
         self._give_up = False
         self._preemption.begin()
+        self._migration.begin()
         actions: list[Action] = [*self._clear_windows(), *self._take_turns(self._try)]
         self._look_again_at(self._preemption.again_at)
+        self._look_again_at(self._migration.again_at)
         if everybody:
             for line, leaf in self._ledger.tree.drifting():
                 line.note_standing(leaf)
@@ -90,8 +96,10 @@ class Turns:
         one of them may be able to start, or be a head: then all must have their turn."""
         self._give_up = False
         self._preemption.begin()
+        self._migration.begin()
         actions = self._take_turns(self._try_newcomer)
         self._look_again_at(self._preemption.again_at)
+        self._look_again_at(self._migration.again_at)
         return None if self._give_up and not actions else actions
 
     def _take_turns(
@@ -100,6 +108,7 @@ class Turns:
         actions: list[Action] = []
         tree = self._ledger.tree
         self._stuck.clear()
+        self._unmoved.clear()
         while not self._give_up and (turn := tree.first()) is not None:
             leaf, alike = turn
             request = self._ledger.requests[alike.first]
@@ -163,19 +172,45 @@ class Turns:
             alike.groups not in self._no_room
             or head is None
             or leaf.line.precedes(request, ledger.requests[head], leaf)
+            or self._migration.possible
         ):
             self._give_up = True
             return ()
         return self._stop_others(leaf, alike, request, full=False)
 
     def _make_room(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
-        """Where there is none: by stopping others, or by holding the place for later."""
-        actions = self._stop_others(leaf, alike, request, full=False)
+        """Where there is none: by moving others, by stopping others, or by holding the place for
+        later."""
+        actions = self._move_others(leaf, alike, request)
+        actions = actions or self._stop_others(leaf, alike, request, full=False)
         if not actions and request.id not in self._ledger.kept:
             self._become_head(leaf, alike, request)
             assert leaf.line is not None
             leaf.line.block_like(alike)
         return actions
+
+    def _move_others(self, leaf: QueueNode, alike: Alike, request: Request) -> Sequence[Action]:
+        """To places that nobody waits for; the winner's own is on a node where no head and no
+        reservation will have one, so that it delays none of them."""
+        sort = (leaf.id, alike.groups, request.priority)
+        if not self._migration.possible or sort in self._unmoved or request.reservation:
+            return ()
+        if self._passes_strictly(leaf):
+            return ()
+        spare = self.spare
+        held = self._profile.held_nodes if self._profile is not None else frozenset[str]()
+        actions = self._migration.make_room(leaf, request, alike.least, spare, held)
+        if not actions:
+            self._unmoved.add(sort)
+        self._look_anew(request)
+        return actions
+
+    def _look_anew(self, request: Request) -> None:
+        """Where places are kept for it now, the profile does not know of them."""
+        if request.id in self._ledger.kept and self._profile is not None:
+            self._profile = None
+            waiting = self._ledger.requests
+            self._pending = [waiting[head] for head in self.heads.values() if head in waiting]
 
     def _stop_others(
         self, leaf: QueueNode, alike: Alike, request: Request, *, full: bool
@@ -189,25 +224,28 @@ class Turns:
         actions = self._preemption.make_room(leaf, request, groups, others_hold=others_hold)
         if not actions and request.id not in self._ledger.kept:
             self._stuck.add(sort)
+        self._look_anew(request)
         return actions
 
     def start_winners(self) -> Iterator[Start]:
         """Those for whom others were stopped, when all of these are gone."""
         ledger = self._ledger
         ready = [
-            ledger.requests[kept.request_id]
+            ledger.kept_for[kept.request_id]
             for kept in ledger.kept.values()
-            if not any(key in ledger.held for key in kept.until)
+            # Not "held": what was moved may hold its new place by the same key already.
+            if not any(ledger.runs.is_leaving(key) for key in kept.until)
         ]
         for request in sorted(ready, key=lambda r: (-r.priority, r.order, r.id)):
             if not ledger.waits(request.id):
                 continue
+            request = ledger.requests[request.id]
             kept = ledger.kept[request.id]
             ledger.drop_kept(request.id)
             leaf = ledger.tree.leaf(request.queue)
             groups = at_minimum(request.groups)
             amounts = ledger.amounts_of(groups, kept.placements)
-            if not ledger.may_have(leaf, request, amounts, lending=False):
+            if not kept.goes_on and not ledger.may_have(leaf, request, amounts, lending=False):
                 if any(run.leaving for run in ledger.runs):
                     ledger.keep(kept)  # what counts against it is about to end
                 continue

@@ -216,6 +216,7 @@ class Simulation:
                 self._start(self._lives[request.id], placements, now)
             case Preempt(request_id):
                 self.recording.preemptions += 1
+                self._lives[request_id].record.preemptions += 1
                 self._stop(self._lives[request_id], now)
             case Migrate(request_id):
                 self.recording.migrations += 1
@@ -263,7 +264,6 @@ class Simulation:
         if life.stopping or not life.running:
             return
         life.stopping = True
-        life.record.preemptions += 1
         if life.done_at > now + self._timing.grace_s:  # else it ends by itself in time
             life.version += 1
             self._push(now + self._timing.grace_s, _FREE, life.request.id, life.version)

@@ -9,35 +9,33 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 from madang.core.resources import MILLI, Resources
+from madang.scheduling.migration import PERIOD_S
 from madang.scheduling.model import (
-    ANYWHERE,
+    Action,
     Asked,
-    DeviceHold,
+    Event,
     Group,
+    Migrate,
     Node,
     Policy,
+    Released,
     Request,
     Snapshot,
     Start,
     Withdrawn,
 )
-from madang.scheduling.placement import Cluster, Mix, Movable, make_room
 from madang.scheduling.placement.program import load_solver
 from madang.scheduling.planner import Planner
 from madang.scheduling.simulation.openb_files import Pod, read_nodes, read_pods
 
 _ASK_EVERY = 256
 """Arrivals between two looks at whether to stop."""
-
-_MOST_MOVES = 3
-"""To make room for one pod."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,13 @@ def replay(
     seed: int = 42,
     policy: str = "default",
     mix: str = "given",
+    migration_budget: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> OpenbResult:
     """mix `given`: the policy knows how often the list asks for what; `learned`: it does not, and
-    learns it from what arrives. Raises InvalidInput naming file, row and column."""
+    learns it from what arrives. migration_budget: share of placed pods that may be moved. Raises
+    InvalidInput naming file, row and column."""
     return replay_pods(
         read_nodes(nodes),
         read_pods(workloads),
@@ -82,6 +82,7 @@ def replay(
         seed=seed,
         policy=policy,
         mix=mix,
+        migration_budget=migration_budget,
         progress=progress,
         stop=stop,
     )
@@ -107,12 +108,16 @@ def replay_pods(
     known = Counter(pod.need for pod in pods) if mix == "given" else past or {}
     snapshot = Snapshot(
         nodes=tuple(nodes),
-        policy=Policy(placement=policy, seed=seed, preemption=False, learn_mix=mix != "given"),
+        policy=Policy(
+            placement=policy,
+            seed=seed,
+            preemption=False,
+            learn_mix=mix != "given",
+            migration_budget=migration_budget,
+        ),
         mix=tuple(known.items()),
     )
-    cluster: _Cluster = (
-        _WithMoves(snapshot, migration_budget) if migration_budget else _Planned(snapshot)
-    )
+    cluster = _Planned(snapshot, len(arrivals))
     arrived = allocated = placed = 0
     sums: dict[int, tuple[float, int]] = {}
     partial = False
@@ -151,80 +156,42 @@ def replay_pods(
     )
 
 
-class _Cluster(Protocol):
-    """Takes pods that start at once and never end."""
+class _Planned:
+    """The planner, as the live cluster runs it; a pod that would have to wait gives up. The whole
+    replay takes a virtual hour, so that a budget of moves is one of the whole replay."""
 
-    moved: int
+    def __init__(self, snapshot: Snapshot, arrivals: int) -> None:
+        self._planner = Planner()
+        self._planner.load(snapshot)
+        self._moves = snapshot.policy.migration_budget > 0
+        self._step_s = PERIOD_S / max(1, arrivals)
+        self.moved = 0
 
     def place(self, number: int, pod: Pod) -> bool:
         """Whether it started."""
-        ...
-
-
-class _Planned:
-    """The planner, as the live cluster runs it; a pod that would have to wait gives up."""
-
-    moved = 0
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._planner = Planner()
-        self._planner.load(snapshot)
-
-    def place(self, number: int, pod: Pod) -> bool:
         name = f"pod-{number}"
-        group = Group("pod", 1, 1, pod.need)
-        self._planner.apply((Asked(Request(name, name, "", (group,), order=number)),))
-        actions = self._planner.plan(float(number), waits=False)  # a second a pod
-        if any(isinstance(action, Start) for action in actions):
+        request = Request(
+            name, name, "", (Group("pod", 1, 1, pod.need),), order=number, preemptible=self._moves
+        )
+        started = self._tell(number, Asked(request))
+        moving = [action for action in started if isinstance(action, Migrate)]
+        if moving:  # they stop at once, and go on elsewhere
+            self.moved += len(moving)
+            runs = self._planner.running
+            events: list[Event] = []
+            for move in moving:
+                place = move.placements[0]
+                key = f"{move.owner}/{place.role}/{place.replica}"
+                events += [Released(key), Asked(runs[move.request_id].request)]
+            started = self._tell(number, *events)
+        if any(isinstance(action, Start) and action.request.id == name for action in started):
             return True
         self._planner.apply((Withdrawn(name),))
         return False
 
-
-class _WithMoves:
-    """Placement by itself, where up to `budget` of the placed pods may be moved to make room for
-    one that fits nowhere."""
-
-    def __init__(self, snapshot: Snapshot, budget: float) -> None:
-        mix = Mix(dict(snapshot.mix), learns=snapshot.policy.learn_mix)
-        self._cluster = Cluster(snapshot.policy, mix)
-        for node in snapshot.nodes:
-            self._cluster.set_node(node)
-        self._budget = budget
-        self._running: dict[str, list[Movable]] = defaultdict(list)
-        self._placed = 0
-        self.moved = 0
-
-    def place(self, number: int, pod: Pod) -> bool:
-        self._cluster.arrived(pod.need)
-        choice = self._cluster.choose(pod.need)
-        if choice is None:
-            choice = self._make_room(pod.need)
-        if choice is None:
-            return False
-        self._take(Movable(str(number), choice[0], pod.need, choice[1]))
-        self._placed += 1
-        return True
-
-    def _make_room(self, need: Resources) -> tuple[str, tuple[DeviceHold, ...]] | None:
-        left = min(_MOST_MOVES, int(self._budget * self._placed) - self.moved)
-        if left < 1:
-            return None
-        room = make_room(need, ANYWHERE, self._cluster, self._running, left)
-        if room is None:
-            return None
-        for move in room.moves:
-            old = move.movable
-            self._running[old.node_id].remove(old)
-            self._cluster.give(old.node_id, old.need, old.devices)
-        for move in room.moves:
-            self._take(replace(move.movable, node_id=move.node_id, devices=move.devices))
-        self.moved += len(room.moves)
-        return room.node_id, room.devices
-
-    def _take(self, pod: Movable) -> None:
-        self._cluster.take(pod.node_id, pod.need, pod.devices)
-        self._running[pod.node_id].append(pod)
+    def _tell(self, number: int, *events: Event) -> list[Action]:
+        self._planner.apply(events)
+        return self._planner.plan(self._step_s * number, waits=False)
 
 
 def arrival_sequence(
