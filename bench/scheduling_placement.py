@@ -301,27 +301,53 @@ def _living(workload: str, policy: str, load: float) -> float:
 
 
 def migrations() -> Sequence[Figure]:
-    """A pod that fits nowhere may have a few others moved, within a budget of those placed."""
+    """A pod that fits nowhere may have a few others moved, within a budget of those placed: the
+    planner's own `Migrate`."""
+    budgets = (0.005, 0.02)
+    runs = [
+        (workload, seed, budget)
+        for workload in CEILING
+        for budget in budgets
+        for seed in SEEDS[:_SEEDS_WITH_MOVES]
+    ]
+    if PROCESSES > 1:
+        with ProcessPoolExecutor(PROCESSES) as pool:
+            found = dict(zip(runs, pool.map(_with_moves, runs), strict=True))
+    else:
+        found = {run: _with_moves(run) for run in runs}
     figures = []
-    for workload in MUST:
-        kept = _curve(workload, "default")[100]
-        for budget in (0.005, 0.02):
-            moved = [
-                replay_pods(_nodes(), _pods(workload), seed=seed, migration_budget=budget)
-                for seed in SEEDS[:2]
-            ]
-            allocation = statistics.fmean(result.curve["100"] for result in moved)
-            left = CEILING[workload] - allocation
+    for workload, ceiling in CEILING.items():
+        seeds = SEEDS[:_SEEDS_WITH_MOVES]
+        plain = _replays((workload, seed, "default", "given") for seed in seeds)
+        kept = statistics.fmean(
+            plain[workload, seed, "default", "given"].curve["100"] for seed in seeds
+        )
+        for budget in budgets:
+            results = [found[workload, seed, budget] for seed in seeds]
+            allocation = statistics.fmean(result.curve["100"] for result in results)
+            moved = statistics.fmean(result.moved for result in results)
+            allowed = budget * statistics.fmean(r.pods - r.unplaced for r in results)
             figures.append(
                 Figure(
-                    f"{workload}: budget of {budget:.1%} of moves",
+                    f"{workload}: {budget:.1%} may move",
                     allocation,
                     "%",
-                    note=f"without {kept:.2f}, {left:.2f} below the ceiling, "
-                    f"{moved[0].moved} moves",
+                    at_least=kept + _LEAST_GAIN,
+                    note=f"without {kept:.2f}, ceiling {ceiling:.2f}; {moved:.0f} of "
+                    f"{allowed:.0f} moves used",
                 )
             )
     return figures
+
+
+_SEEDS_WITH_MOVES = 1
+_LEAST_GAIN = -0.05
+"""Points. A move helps one pod now, and may be in the way of a later one."""
+
+
+def _with_moves(run: tuple[str, int, float]) -> OpenbResult:
+    workload, seed, budget = run
+    return replay_pods(_nodes(), _pods(workload), seed=seed, migration_budget=budget)
 
 
 SPEED = {1_213: 5_000, 10_000: 2_000}

@@ -97,3 +97,24 @@ async def test_reservations(sqlite_people: People) -> None:
             assert isinstance(refused.exception, InvalidInput)
         await well(terminal, "reservation", "cancel", "demo")
         await well(terminal, "reservation", "create", "other", *words)
+
+
+async def test_the_policy_of_the_cluster(sqlite_people: People) -> None:
+    async with terminal_of(sqlite_people) as terminal:
+        shown = await well(terminal, "scheduling", "show", user="member")
+        assert "none" in shown
+        changed = await well(
+            terminal, "scheduling", "set", "--migration-budget", "0.02", "--pool-placement",
+            "wide=spread",
+        )  # fmt: skip
+        assert "0.02" in changed
+        await well(terminal, "scheduling", "set", "--no-preemption", "--half-life", "1d")
+        kept = json.loads(await well(terminal, "scheduling", "show", "--json"))
+        assert (kept["migration_budget"], kept["preemption"]) == (0.02, False)
+        assert (kept["pool_placement"], kept["half_life_s"]) == ({"wide": "spread"}, 86_400.0)
+        refused = await terminal.type(
+            "scheduling", "set", "--migration-budget", "0.5", user="member"
+        )
+        assert refused.exit_code != 0
+        refused = await terminal.type("scheduling", "set", "--placement", "best", user="admin")
+        assert isinstance(refused.exception, InvalidInput)

@@ -162,3 +162,15 @@ def test_nothing_of_the_scheduler_is_loaded_for_help() -> None:
         "sys.exit(any(n.startswith('madang.scheduling') for n in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_moves_within_a_budget_are_compared_and_counted(openb: tuple[str, ...]) -> None:
+    budgets = ("--migration-budget", "0", "--migration-budget", "0.5")
+    result = simulate(*openb, *budgets, "--json")
+    none, some = json.loads(result.stdout)["scenarios"]
+    assert (none["scenario"], some["scenario"]) == ("default", "default, moves 0.5")
+    assert none["moved"] == 0
+    assert some["allocation_at"]["100"] >= none["allocation_at"]["100"]
+    plain = json.loads(simulate(*CSV, *budgets, "--json").stdout)["scenarios"]
+    assert plain[0]["migrations"] == 0
+    assert "out of range" in str(refusal(*openb, "--migration-budget", "1.5"))

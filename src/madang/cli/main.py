@@ -35,6 +35,7 @@ NOUNS = {
     "queue": "madang.cli.queues",
     "reservation": "madang.cli.reservations",
     "run": "madang.cli.runs",
+    "scheduling": "madang.cli.scheduling",
     "token": "madang.cli.tokens",
     "user": "madang.cli.users",
     "volume": "madang.cli.volumes",

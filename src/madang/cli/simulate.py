@@ -49,6 +49,13 @@ def simulate(
     ordering: Annotated[
         list[str] | None, typer.Option(help="Order within queues; several are compared.")
     ] = None,
+    migration_budget: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Part of the running tasks that may be moved within an hour so that others fit: "
+            "0.02. Several are compared."
+        ),
+    ] = None,
     mix: Annotated[
         str, typer.Option(help="openb: the mix of requests is given, or learned as they come.")
     ] = "given",
@@ -110,6 +117,7 @@ def simulate(
         profiles=profiles,
         policies=tuple(policy or ()),
         orderings=tuple(ordering or ()),
+        migration_budgets=tuple(migration_budget or ()),
         mix=mix,
         seed=seed,
         inflate=inflate,

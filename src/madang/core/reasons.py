@@ -54,6 +54,7 @@ class ReasonCode(StrEnum):
     STARTING = "starting"
     RESIZED = "resized"
     MIGRATED = "migrated"
+    MADE_WAY = "made_way"
     # how it ended
     COMPLETED = "completed"
     EXIT_CODE = "exit_code"
@@ -134,6 +135,7 @@ SENTENCES: dict[ReasonCode, str] = {
     ReasonCode.STARTING: "is being started on {node}",
     ReasonCode.RESIZED: "is started again with {replicas} replicas",
     ReasonCode.MIGRATED: "is moved to make room: {gained}",
+    ReasonCode.MADE_WAY: "moved from {source} to {target} to make room for {job}",
     ReasonCode.COMPLETED: "ended well",
     ReasonCode.EXIT_CODE: "failed with exit code {exit_code}; its log says why",
     ReasonCode.SIGNAL: "was ended by signal {signal}",

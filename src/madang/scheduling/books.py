@@ -56,6 +56,8 @@ class Books:
         self.moved: dict[str, float] = {}
         """By request: when it was moved to make room for another."""
         self.releases: Releases | None = None
+        self.version = 0
+        """Of nodes, of what is held and kept of them, of who runs, and of queues."""
         self.changed = True
         self.loosened = True
         """Something that could not start may be able to now."""

@@ -69,6 +69,7 @@ class Ledger(Books):
     def set_policy(self, policy: Policy) -> None:
         if policy == self.policy:
             return
+        self.version += 1
         learns = self.policy.learn_mix
         self.policy = policy
         self.tree.usage.half_life_s = policy.half_life_s
@@ -84,6 +85,7 @@ class Ledger(Books):
     def set_node(self, node: Node) -> None:
         if self.nodes.get(node.id) == node:
             return
+        self.version += 1
         if not node.open:
             self._drop_kept_on(node.id)
         self.nodes[node.id] = node
@@ -99,6 +101,7 @@ class Ledger(Books):
     def forget_node(self, node_id: str) -> None:
         if node_id not in self.nodes:
             return
+        self.version += 1
         self._drop_kept_on(node_id)
         del self.nodes[node_id]
         self.cluster.remove_node(node_id)
@@ -112,6 +115,7 @@ class Ledger(Books):
         known = self.held.get(allocation.key)
         if known == allocation:
             return
+        self.version += 1
         if known is not None:
             self._let_go(known)
         self.held[allocation.key] = allocation
@@ -131,6 +135,7 @@ class Ledger(Books):
         run = self.runs.of(key)
         if allocation is None:
             return
+        self.version += 1
         self._let_go(allocation)
         self.runs.stayed(key)
         if run is not None and not run.keys:
@@ -174,6 +179,7 @@ class Ledger(Books):
         run = self.runs.get(running.request.id)
         if run is not None and run.told == running:
             return
+        self.version += 1
         if run is not None and _only_progress(run.told, running):
             run.told, run.request = running, running.request
             self._loosen()
@@ -207,6 +213,7 @@ class Ledger(Books):
 
     def grow(self, run: Run, groups: Shape, placements: Sequence[Placement]) -> None:
         """The same for more replicas of what runs."""
+        self.version += 1
         needs = {group.role: group.resources for group in groups}
         owner = run.request.owner
         total: dict[str, int] = {}
@@ -235,6 +242,7 @@ class Ledger(Books):
         """This task is being stopped."""
         if key not in self.held or self.runs.is_leaving(key):
             return
+        self.version += 1
         self.runs.leave(key)
         run = self.runs.of(key)
         if run is not None and key in run.keys:
@@ -366,6 +374,7 @@ class Ledger(Books):
                 self.drop_kept(kept.request_id)
 
     def _take_kept(self, kept: Kept, *, sign: int = -1, only: str = "") -> None:
+        self.version += 1
         needs = {group.role: group.resources for group in self.kept_for[kept.request_id].groups}
         move = self.cluster.give if sign > 0 else self.cluster.take
         for place in kept.placements:
@@ -376,11 +385,13 @@ class Ledger(Books):
 
     def set_queue(self, queue: Queue) -> None:
         if self.tree.put(queue):
+            self.version += 1
             self._queues_changed = True
             self._loosen()
 
     def forget_queue(self, queue_id: str) -> None:
         if self.tree.remove(queue_id):
+            self.version += 1
             self._queues_changed = True
             self._loosen()
 

@@ -38,12 +38,16 @@ class Migration:
         """When more may be moved than now, though nothing happened."""
         self._left = 0
         self._movable: dict[str, list[tuple[Run, Movable]]] = {}
+        self._ripe_at = float("inf")
+        """When the first of those that were too young to be moved no longer is."""
+        self._failed: dict[tuple[object, ...], tuple[int, int, float]] = {}
+        """What there was no way for: at which version of the ledger, with how many moves, and
+        until when at least that holds."""
 
     def begin(self) -> None:
         """A round of turns begins: find out how many may be moved in it."""
         ledger = self._ledger
         self.again_at = None
-        self._movable.clear()
         self._left = 0
         if not ledger.policy.migration_budget or not ledger.runs.preemptible:
             return
@@ -74,6 +78,12 @@ class Migration:
         if len(groups) != 1 or groups[0].replicas_min != 1:
             return []
         group = groups[0]
+        sort = (group, request.queue, request.priority)
+        plain = spare is ledger.cluster
+        if plain and self._has_failed(sort):
+            return []
+        self._ripe_at = float("inf")
+        self._movable.clear()
 
         def movable(node_id: str) -> list[Movable]:
             if node_id in held:
@@ -86,6 +96,10 @@ class Migration:
 
         room = make_room(group.resources, group.where, spare, movable, self._left, held)
         if room is None:
+            if plain:
+                if any(version != ledger.version for version, *_ in self._failed.values()):
+                    self._failed.clear()
+                self._failed[sort] = (ledger.version, self._left, self._ripe_at)
             return []
         place = Placement(group.role, group.first, room.node_id, room.devices)
         exactly = ledger.amounts_of(groups, (place,))
@@ -97,9 +111,17 @@ class Migration:
         until = tuple(move.movable.key for move in room.moves)
         actions = [self._move(move, until, request, gained) for move in room.moves]
         ledger.keep(Kept(request.id, (place,), until))
-        self._movable.clear()
         self._left -= len(actions)
         return actions
+
+    def _has_failed(self, sort: tuple[object, ...]) -> bool:
+        """Whether nothing has changed since there was no way for such a request."""
+        version, left, ripe_at = self._failed.get(sort, (-1, 0, 0.0))
+        if version != self._ledger.version or self._left > left or self._ledger.now >= ripe_at:
+            return False
+        if ripe_at < float("inf"):
+            self._look_again_at(ripe_at)
+        return True
 
     def _move(self, move: Moved, until: tuple[str, ...], winner: Request, gained: str) -> Migrate:
         ledger = self._ledger
@@ -141,6 +163,7 @@ class Migration:
             if run.request.id in ledger.moved:
                 ripe = max(ripe, ledger.moved[run.request.id] + PERIOD_S)
             if ripe > ledger.now:
+                self._ripe_at = min(self._ripe_at, ripe)
                 self._look_again_at(ripe)
                 continue
             group = run.request.groups[0]

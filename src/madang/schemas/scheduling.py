@@ -18,9 +18,9 @@ from madang.schemas.nodes import NodeState
 class SchedulingPolicy:
     """How the scheduler decides. `placement` is one of `placements`; `pool_placement` has other
     ones for single pools. `round_s`: how often queues that share in time decide anew.
-    `half_life_s`: of decayed usage. `migration_budget`: the part of placed tasks that may be
-    moved to make room. `preemption`: whether anything may be stopped for others. `orderings`:
-    what a queue's `ordering` may be."""
+    `half_life_s`: of decayed usage. `migration_budget`: the part of the tasks that hold places
+    that may be moved within an hour so that others fit; 0: none is. `preemption`: whether anything
+    may be stopped for others. `orderings`: what a queue's `ordering` may be."""
 
     placement: str
     pool_placement: dict[str, str]

@@ -198,3 +198,26 @@ def test_the_same_trace_gives_the_same_actions() -> None:
     first = actions()
     assert first == actions()
     assert sum(isinstance(action, Start) for action in first) == 40
+
+
+def test_a_budget_of_moves_lets_a_wide_job_start_and_loses_no_work() -> None:
+    def run(budget: float) -> Recording:
+        small = [
+            job(f"small-{n}", n, duration, "gpu=1", preemptible=True)
+            for n, duration in enumerate((1000, 5, 1000))
+        ]
+        wide = job("wide", 20, 100, "gpu=2")
+        it = trace((node("a", gpus=2), node("b", gpus=2)), *small, wide)
+        policy = Policy(placement="first-fit", migration_budget=budget)
+        return Simulation(it, policy, Timing(grace_s=10.0, restart_s=30.0)).run()
+
+    waits = {job.id: job.started_at for job in run(0.0).jobs}
+    assert waits["wide"] == 1000
+    moving = run(1.0)
+    starts = {job.id: job for job in moving.jobs}
+    assert (moving.migrations, moving.preemptions) == (1, 0)
+    assert starts["wide"].started_at == 30  # as soon as the other has saved its work
+    (moved,) = [job for job in moving.jobs if job.ended_at and job.ended_at > 1010]
+    assert moved.ended_at is not None
+    assert moved.lost_s == 0
+    assert sum(job.preemptions for job in moving.jobs) == 0

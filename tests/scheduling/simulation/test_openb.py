@@ -11,6 +11,7 @@ from madang.core.errors import InvalidInput
 from madang.core.resources import Resources
 from madang.scheduling.simulation.openb import OpenbResult, arrival_sequence, replay, replay_pods
 from madang.scheduling.simulation.openb_files import Pod, read_nodes, read_pods
+from tests.scheduling.simulation.traces import node
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = Path(os.environ.get("MADANG_SHARED_DATA", ROOT.parent / "shared" / "data")) / "openb"
@@ -121,3 +122,19 @@ def test_the_default_policy_allocates_more_than_fgd(workload: str, gain: float) 
 def test_fgd_comes_out_as_published() -> None:
     result = replay(NODES, DATA / "openb_pod_list_gpuspec33.csv", policy="fgd")
     assert result.curve["100"] == pytest.approx(87.84, abs=0.5)  # sd of a seed: 0.2
+
+
+def test_pods_move_within_the_budget_and_more_find_room() -> None:
+    """Chance has spread the shares; joined, they leave whole devices."""
+    nodes = [node(f"n{number}", gpus=1) for number in range(8)]
+    pods = [
+        Pod(f"p{number}", Resources.parse(("cpu=1", "memory=1GiB", f"gpu={share}")))
+        for number, share in enumerate([0.3, 0.4, 0.6, 0.7, 1.0] * 4)
+    ]
+    kept = replay_pods(nodes, pods, policy="random", seed=3)
+    moved = replay_pods(nodes, pods, policy="random", seed=3, migration_budget=1.0)
+    assert kept.moved == 0
+    assert moved.moved > 0
+    assert list(moved.curve.values())[-1] > list(kept.curve.values())[-1]
+    few = replay_pods(nodes, pods, policy="random", seed=3, migration_budget=0.1)
+    assert few.moved <= 0.1 * moved.pods

@@ -54,8 +54,9 @@ class Result(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """As the command line's options. None in a time: what suits the format. `policies` and
-    `orderings`: every combination is a scenario; `compare` adds the unchanged trace."""
+    """As the command line's options. None in a time: what suits the format. `policies`,
+    `orderings` and `migration_budgets`: every combination is a scenario; `compare` adds the
+    unchanged trace."""
 
     format: str
     nodes: Path | None = None
@@ -64,6 +65,7 @@ class Options:
     profiles: Path | None = None
     policies: tuple[str, ...] = ()
     orderings: tuple[str, ...] = ()
+    migration_budgets: tuple[float, ...] = ()
     mix: str = "given"
     seed: int = 42
     inflate: float | None = None
@@ -175,10 +177,16 @@ def _scenarios(options: Options, trace: Trace | None) -> Iterator[tuple[str, Run
         yield "as it is", _run_of("as it is", trace, Policy(seed=options.seed), options)
     other = changed(trace, replace(options.changes, inflate=options.inflate or 1.0))
     policies: Sequence[str] = options.policies or (Policy().placement,)
-    for policy, ordering in product(policies, options.orderings or ("",)):
-        name = ", ".join(part for part in (policy, ordering) if part)
+    budgets = options.migration_budgets or (0.0,)
+    for name, ordering, budget in product(policies, options.orderings or ("",), budgets):
+        policy = Policy(placement=name, seed=options.seed, migration_budget=budget)
+        named = ", ".join(part for part in (name, ordering, _budget_name(budget)) if part)
         chosen = other.with_ordering(ordering) if ordering else other
-        yield name, _run_of(name, chosen, Policy(placement=policy, seed=options.seed), options)
+        yield named, _run_of(named, chosen, policy, options)
+
+
+def _budget_name(budget: float) -> str:
+    return f"moves {budget:.3g}" if budget else ""
 
 
 def _run_of(name: str, trace: Trace, policy: Policy, options: Options) -> Run:
@@ -200,16 +208,20 @@ def _openb_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
     pods = openb_files.read_pods(_needed(options.workloads, "workloads"))
     other = changed_nodes(tuple(nodes), changes)
     policies = options.policies or (Policy().placement,)
-    choices = [(name, name, other) for name in policies]
+    choices = [
+        (", ".join(part for part in (name, _budget_name(budget)) if part), name, other, budget)
+        for name, budget in product(policies, options.migration_budgets or (0.0,))
+    ]
     if options.compare:
-        choices[:0] = [(f"{name}, as it is", name, tuple(nodes)) for name in policies]
-    for name, policy, chosen in choices:
+        choices[:0] = [(f"{name}, as it is", name, tuple(nodes), 0.0) for name in policies]
+    for name, policy, chosen, budget in choices:
 
         def run(
             progress: _Told | None,
             stop: Stop | None,
             policy: str = policy,
             chosen: tuple[Node, ...] = chosen,
+            budget: float = budget,
         ) -> Result:
             return openb.replay_pods(
                 chosen,
@@ -218,6 +230,7 @@ def _openb_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
                 seed=options.seed,
                 policy=policy,
                 mix=options.mix,
+                migration_budget=budget,
                 progress=progress,
                 stop=stop,
             )
@@ -226,7 +239,7 @@ def _openb_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
 
 
 def _pollux_scenarios(options: Options) -> Iterator[tuple[str, Run]]:
-    if options.nodes or options.changes.any or options.compare:
+    if options.nodes or options.changes.any or options.compare or options.migration_budgets:
         raise InvalidInput(
             "Pollux's workloads have a cluster of their own: 16 nodes of 4 GPUs",
             hint="Compare policies: --policy shortest --policy goodput.",
@@ -295,6 +308,7 @@ def _check(options: Options) -> None:
         ("start-delay", options.start_s, 0, 1e8),
         ("restart-cost", options.restart_s, 0, 1e8),
         ("save-every", options.save_every_s, 0, 1e8),
+        *(("migration-budget", budget, 0, 1) for budget in options.migration_budgets),
     ):
         if value is not None and not least <= value <= most:
             raise InvalidInput(

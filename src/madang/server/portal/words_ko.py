@@ -414,6 +414,7 @@ REASONS: dict[str, str] = {
     "starting": "{node}에서 시작하는 중입니다",
     "resized": "복제본 {replicas}개로 다시 시작합니다",
     "migrated": "자리를 마련하려고 옮깁니다: {gained}",
+    "made_way": "{job}의 자리를 마련하려고 {source}에서 {target}(으)로 옮겼습니다",
     "completed": "잘 끝났습니다",
     "exit_code": "종료 코드 {exit_code}(으)로 실패했습니다. 이유는 로그에 있습니다",
     "signal": "신호 {signal}(으)로 끝났습니다",

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from madang.core.reasons import ReasonCode
 from madang.core.resources import Resources
+from madang.core.states import TaskState, WorkloadKind
 from madang.scheduling import Amounts, Limit, Queue
 from madang.server.workloads.spec import WorkloadSpec
-from madang.server.workloads.tables import LimitRow, QueueRow, UsageRow, WorkloadRow
+from madang.server.workloads.tables import (
+    EventRow,
+    LimitRow,
+    QueueRow,
+    TaskRow,
+    UsageRow,
+    WorkloadRow,
+)
 
 _RECENT = 2_000
 """Workloads whose requests tell what is usually asked for."""
+
+_RECENT_EVENTS = 200_000
+"""Events among which moves of the last hour are looked for."""
 
 
 async def read_queues(session: AsyncSession) -> dict[str, Queue]:
@@ -52,6 +65,34 @@ async def read_mix(session: AsyncSession) -> tuple[tuple[Resources, float], ...]
         for role in WorkloadSpec.from_json(spec).roles:
             counts[role.resources] += max(1, role.replicas_min)
     return tuple((need, float(count)) for need, count in counts.items())
+
+
+async def read_moves(session: AsyncSession, since: datetime) -> tuple[tuple[str, float], ...]:
+    """Which requests were moved to make room for others since then, and when."""
+    newest = await session.scalar(select(func.max(EventRow.id))) or 0
+    rows = await session.execute(
+        select(EventRow.at, EventRow.reason, WorkloadRow.kind, TaskRow)
+        .join(TaskRow, TaskRow.id == EventRow.subject)
+        .join(WorkloadRow, WorkloadRow.id == TaskRow.workload_id)
+        .where(
+            EventRow.id > newest - _RECENT_EVENTS,
+            EventRow.at > since,
+            EventRow.new == TaskState.STOPPING,
+        )
+        .order_by(EventRow.id)
+    )
+    return tuple(
+        (
+            replica_request_id(task) if kind == WorkloadKind.SERVICE else task.workload_id,
+            at.timestamp(),
+        )
+        for at, reason, kind, task in rows
+        if reason is not None and reason["code"] == ReasonCode.MADE_WAY
+    )
+
+
+def replica_request_id(task: TaskRow) -> str:
+    return f"{task.workload_id}:{task.role}:{task.replica}"
 
 
 def _queue(row: QueueRow) -> Queue:

@@ -24,6 +24,7 @@ _PLATFORMS_DOING = frozenset(
         ReasonCode.PREEMPTED,
         ReasonCode.RESIZED,
         ReasonCode.MIGRATED,
+        ReasonCode.MADE_WAY,
     }
 )
 """Ended for the platform's own sake: started again at once, and not counted as a retry."""

@@ -15,6 +15,7 @@ from madang.core.errors import MadangError, Unavailable
 from madang.core.reasons import Reason, ReasonCode
 from madang.core.states import WorkloadKind, WorkloadState
 from madang.scheduling import Migrate, Preempt, Resize
+from madang.server.cluster.tables import NodeRow
 from madang.server.context import ServerContext
 from madang.server.db.engine import announce
 from madang.server.workloads.fence import Fence
@@ -71,7 +72,7 @@ async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) 
             reason = Reason(ReasonCode.PREEMPTED, {"job": winner.partition(":")[0] or None})
         case Migrate():
             row.resize = None
-            reason = Reason(ReasonCode.MIGRATED, {"gained": stop.gained})
+            reason = await _moved(session, live, stop)
         case Resize():
             resized = await _resized(session, row, stop)
             if row.resize is None and resized is None:
@@ -87,6 +88,25 @@ async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) 
     for task in live:
         await stop_task(context, session, row, task, reason, ACTOR)
     await supervise(context, session, row, ACTOR)
+
+
+async def _moved(session: AsyncSession, live: Sequence[TaskRow], stop: Migrate) -> Reason:
+    if not stop.winner:
+        return Reason(ReasonCode.MIGRATED, {"gained": stop.gained})
+    source = {task.node_id for task in live}
+    target = {place.node_id for place in stop.placements}
+    rows = await session.execute(
+        select(NodeRow.id, NodeRow.name).where(NodeRow.id.in_(source | target))
+    )
+    names = {node_id: name for node_id, name in rows}
+    facts = {
+        "source": ", ".join(sorted(names[node_id] for node_id in source & names.keys())),
+        "target": ", ".join(sorted(names[node_id] for node_id in target & names.keys())),
+        "job": stop.winner.partition(":")[0],
+        "gained": stop.gained,
+        "lost_s": round(stop.lost_s),
+    }
+    return Reason(ReasonCode.MADE_WAY, facts)
 
 
 async def _resized(session: AsyncSession, row: WorkloadRow, stop: Resize) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import select
 
@@ -38,10 +39,17 @@ from madang.scheduling import (
     Wait,
     Withdrawn,
 )
+from madang.scheduling.migration import PERIOD_S
 from madang.scheduling.why import Why
 from madang.server.context import ServerContext
 from madang.server.workloads.calendar import read_windows
-from madang.server.workloads.cluster_settings import read_limits, read_mix, read_queues, read_usage
+from madang.server.workloads.cluster_settings import (
+    read_limits,
+    read_mix,
+    read_moves,
+    read_queues,
+    read_usage,
+)
 from madang.server.workloads.node_rows import read_nodes
 from madang.server.workloads.policy import read_policy
 from madang.server.workloads.tables import AllocationRow, WorkloadRow
@@ -90,14 +98,18 @@ class ClusterView:
             self._queues = await read_queues(session)
             self._limits = await read_limits(session)
             self._windows = {window.id: window for window in await read_windows(session, now)}
+            policy = await read_policy(session)
+            since = now - timedelta(seconds=PERIOD_S)
+            moved = await read_moves(session, since) if policy.migration_budget else ()
             snapshot = Snapshot(
                 nodes=tuple(await read_nodes(session)),
                 queues=tuple(self._queues.values()),
                 limits=tuple(self._limits.values()),
                 reservations=tuple(self._windows.values()),
                 usage=await read_usage(session),
-                policy=await read_policy(session),
+                policy=policy,
                 mix=await read_mix(session),
+                moved=moved,
             )
             live = set(
                 await session.scalars(select(WorkloadRow.id).where(WorkloadRow.ended_at.is_(None)))
