@@ -8,6 +8,7 @@ from madang.core.errors import Conflict, InvalidInput
 from madang.core.states import WorkloadState
 from tests.cli.test_jobs import Terminal, terminal_of
 from tests.conftest import People
+from tests.server.workloads.platform import running
 
 
 async def well(terminal: Terminal, *words: str, user: str = "admin") -> str:
@@ -118,3 +119,24 @@ async def test_the_policy_of_the_cluster(sqlite_people: People) -> None:
         assert refused.exit_code != 0
         refused = await terminal.type("scheduling", "set", "--placement", "best", user="admin")
         assert isinstance(refused.exception, InvalidInput)
+
+
+async def test_a_slice_is_asked_for_shown_and_given(sqlite_people: People) -> None:
+    async with terminal_of(sqlite_people) as terminal:
+        platform = terminal.platform
+        agent = platform.agent("cut", gpus_text="1xA100:3g.40gb+2x2g.20gb")
+        async with running(agent.run()):
+            job = await terminal.job(
+                "--gpu", "2", "--gpu-profile", "2g.20gb", "--name", "s", "wait"
+            )
+            await platform.until_state(job["id"], WorkloadState.RUNNING)
+            shown = await well(terminal, "node", "show", "cut")
+            lines = [line for line in shown.splitlines() if line.startswith("gpu ")]
+            assert "A100 3g.40gb, 40GiB, 0% used" in lines[0]
+            assert all("A100 2g.20gb, 20GiB, 100% used" in line for line in lines[1:])
+            assert all("a slice kept apart by hardware, simulated" in line for line in lines)
+            assert "2 of 2 A100 2g.20gb (simulated)" in await well(terminal, "node", "list")
+            whole = await terminal.type(
+                "job", "run", "--detach", "--gpu-profile", "7g.80gb", "true"
+            )
+            assert isinstance(whole.exception, InvalidInput)

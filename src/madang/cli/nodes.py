@@ -152,7 +152,8 @@ def _memory(node: Node) -> str:
 def _devices(node: Node) -> str:
     models: dict[str, list[NodeDevice]] = {}
     for device in node.devices:
-        shown = f"{device.model} (simulated)" if device.simulated else device.model
+        shown = f"{device.model} {device.profile}".strip()
+        shown = f"{shown} (simulated)" if device.simulated else shown
         models.setdefault(shown, []).append(device)
     return ", ".join(
         f"{sum(device.used for device in devices):g} of {len(devices)} {model}"
@@ -163,5 +164,18 @@ def _devices(node: Node) -> str:
 def _device(device: NodeDevice) -> str:
     from madang.core.resources import format_bytes
 
-    label = ", simulated" if device.simulated else ""
-    return f"{device.model}, {format_bytes(device.memory_bytes)}, {device.used:.0%} used{label}"
+    words = [
+        f"{device.model} {device.profile}".strip(),
+        format_bytes(device.memory_bytes),
+        f"{device.used:.0%} used",
+        f"NUMA node {device.numa_node}",
+    ]
+    if device.link_group >= 0:
+        words.append(f"links {device.link_group}")
+    if device.profile:
+        words.append("a slice kept apart by hardware")
+    elif 0 < device.used < 1:
+        words.append("shared cooperatively: nothing enforces the parts")
+    if device.simulated:
+        words.append("simulated")
+    return ", ".join(words)

@@ -77,7 +77,9 @@ class Settings:
         "", "name of this machine as a node; the host name when empty", kinds.node
     )
     simulate_gpus: str = _setting(
-        "", "pretend that this node has GPUs, e.g. 8xH100, for trying out; labelled everywhere"
+        "",
+        "pretend that this node has GPUs, e.g. 8xH100, or slices: 1xA100:3g.40gb+2x2g.20gb, for "
+        "trying out; labelled everywhere",
     )
     node_lease_s: float = _setting(
         30.0,

@@ -17,7 +17,10 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeDevice:
-    """An accelerator. `used` is the share of it that tasks hold, 0 to 1."""
+    """An accelerator, or a slice of one (`profile`). `used` is the share of it that tasks hold, 0
+    to 1. `sharing`: what keeps a task to its device or its part of one: `hardware` for a slice;
+    `cooperative` for parts of a whole device, which nothing enforces. Whole devices are kept apart
+    by their device files either way."""
 
     index: int
     kind: str
@@ -29,6 +32,7 @@ class NodeDevice:
     profile: str = ""
     numa_node: int = 0
     link_group: int = -1
+    sharing: str = "cooperative"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from madang.core.resources import Resources
 from madang.core.states import WorkloadKind, WorkloadState
 from madang.server.cluster import service as cluster
+from madang.server.cluster.devices import SimulatedDevices
 from madang.server.cluster.protocol import (
     DeviceInventory,
     NodeInventory,
@@ -47,13 +48,16 @@ class Platform:
     def context(self) -> ServerContext:
         return self.people.context
 
-    def agent(self, name: str, **size: int) -> FakeAgent:
-        """A further node; it is known once its agent has stepped."""
+    def agent(self, name: str, *, gpus_text: str = "", **size: int) -> FakeAgent:
+        """A further node; it is known once its agent has stepped. gpus_text: what is simulated."""
 
         async def sync(report: NodeReport) -> NodeOrders:
             return await cluster.sync(self.context, name, report)
 
-        agent = FakeAgent(sync, inventory(**size))
+        has = inventory(**size)
+        if gpus_text:
+            has = replace(has, devices=tuple(SimulatedDevices(gpus_text).inventory()))
+        agent = FakeAgent(sync, has)
         self.agents[name] = agent
         return agent
 

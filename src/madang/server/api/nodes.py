@@ -77,6 +77,7 @@ def _node(use: NodeUse) -> Node:
             profile=device.profile,
             numa_node=device.numa_node,
             link_group=device.link_group,
+            sharing="hardware" if device.profile else "cooperative",
         )
         for device in use.devices
     ]

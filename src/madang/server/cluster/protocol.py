@@ -23,8 +23,8 @@ PROTOCOL_VERSION = 1
 @dataclass(frozen=True, slots=True)
 class DeviceInventory:
     """An accelerator of a node. `index` is its number there; `simulated` ones compute nothing.
-    Devices with the same `link_group` are joined by fast links (-1: by none); `profile` is set
-    for a slice that hardware keeps apart."""
+    Devices with the same `link_group` are joined by fast links (-1: by none). Of a slice that
+    hardware keeps apart `profile` is set, and `parent` is the uuid of what it is a slice of."""
 
     index: int
     kind: str
@@ -35,6 +35,7 @@ class DeviceInventory:
     simulated: bool = False
     link_group: int = -1
     profile: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

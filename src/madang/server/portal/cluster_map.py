@@ -108,7 +108,12 @@ def device_words(session: PortalSession, node: str, device: ClusterDevice) -> li
                index=device.index)  # fmt: skip
     if device.simulated:
         what = say("{device} (simulated)", device=what)
-    return [what, *_holds(session, device), *_rest(session, device)]
+    apart = []
+    if device.profile:
+        apart = [say("A slice that the hardware keeps apart")]
+    elif any(hold.share < 1 for hold in device.holds):
+        apart = [say("Shared cooperatively: nothing enforces the parts")]
+    return [what, *apart, *_holds(session, device), *_rest(session, device)]
 
 
 def _holds(session: PortalSession, device: ClusterDevice) -> list[str]:

@@ -224,6 +224,8 @@ SCHEDULING: dict[str, str] = {
     "{count} left over": "자투리 {count}",
     "{count} running": "{count}개 실행 중",
     "{device} (simulated)": "{device} (모의)",
+    "A slice that the hardware keeps apart": "하드웨어가 분리해 두는 조각",
+    "Shared cooperatively: nothing enforces the parts": "협조적 공유: 몫은 강제되지 않음",
     "{names} and {count} more": "{names} 외 {count}개",
     "{name} has priority {priority} now.": "{name}의 우선순위는 이제 {priority}입니다.",
     "{name} is cancelled.": "{name} 예약을 취소했습니다.",
