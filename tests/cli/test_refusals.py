@@ -64,3 +64,13 @@ async def test_jobs_beside_an_unknown_one_are_cancelled(sqlite_people: People) -
     assert isinstance(done.exception, NotFound)
     assert "'nope'" in str(done.exception)
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["one", "two"]
+
+
+async def test_a_time_limit_of_nothing_is_not_taken_for_none(sqlite_people: People) -> None:
+    async with api_on_a_port(sqlite_people.context) as url:
+        run = ("job", "run", "-d", "-p", "vision", "--name", "short", "--time-limit", "0s", "true")
+        refused = await type_words(sqlite_people, url, *run)
+        jobs = await type_words(sqlite_people, url, "job", "list", "-p", "vision")
+    assert isinstance(refused.exception, InvalidInput)
+    assert "Leave it out for no limit" in str(refused.exception.hint)
+    assert "short" not in jobs.stdout

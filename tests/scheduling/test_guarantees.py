@@ -3,7 +3,8 @@ it back."""
 
 from __future__ import annotations
 
-from madang.scheduling import Asked, Queue, QueueSet
+from madang.core.reasons import ReasonCode
+from madang.scheduling import Asked, NodeSet, Queue, QueueSet
 from tests.scheduling.world import World, ask, node
 
 
@@ -83,3 +84,19 @@ def test_who_gives_nothing_back_leaves_what_is_guaranteed_of_a_model_and_of_any(
     for name in ("one", "two"):
         world.tell(Asked(ask(name, "gpu=1", "cpu=0.1", queue="teaching", order=len(name))))
     assert len(world.starts()) == 1
+
+
+def test_a_drained_nodes_gpus_are_no_ones_guarantee() -> None:
+    """With the node open again there is enough for the guarantee and for this."""
+    world = World(
+        node("a", gpus=8), node("b"), Queue("q", "q", guarantee=(("gpu", 2000),)), Queue("r", "r")
+    )
+    world.tell(NodeSet(node("a", gpus=8, open=False)))
+    world.ask("job", "cpu=1", "memory=1GiB", "gpu=1", queue="r")
+    world.plan()
+    wait = world.planner.explain("job")
+    assert wait is not None
+    assert wait.reason.code is ReasonCode.NODES_CLOSED
+    assert "guarantee" not in str(wait.reason)
+    world.tell(NodeSet(node("a", gpus=8)))
+    assert world.starts().keys() == {"job"}

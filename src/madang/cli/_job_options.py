@@ -26,6 +26,20 @@ def parse_duration(text: str, option: str) -> float:
     return sum(float(part[1]) * _SECONDS[part[2]] for part in parts)
 
 
+def parse_time_limit(text: str) -> float:
+    """Seconds; 0 for no limit, which is said by leaving it out."""
+    if not text:
+        return 0.0
+    seconds = parse_duration(text, "time-limit")
+    if not seconds:
+        raise InvalidInput(
+            f"a time limit of {text!r} would end the job at once",
+            field="time-limit",
+            hint="Leave it out for no limit, or write how long it may take: 90s, 30m, 2h.",
+        )
+    return seconds
+
+
 def parse_replicas(text: str) -> tuple[int, int | None]:
     """`2` or `2..4`."""
     low, _, high = text.partition("..")

@@ -124,7 +124,7 @@ def run_job(
         "working_directory": workdir,
         "retries": retries,
         "retry_exit_codes": options.parse_ranges(retry_exit_codes),
-        "time_limit_s": options.parse_duration(time_limit, "time-limit") if time_limit else 0.0,
+        "time_limit_s": options.parse_time_limit(time_limit),
         "expected_s": options.parse_duration(expected, "expected") if expected else 0.0,
         "grace_s": options.parse_duration(grace, "grace") if grace else None,
         "on_node_lost": on_node_lost,

@@ -3,7 +3,7 @@ not only what was met first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,17 +56,23 @@ class Bounds:
                 yield Case(code, facts, [step], clause, at)
 
     def kept_for_others(
-        self, request: Request, leaf: QueueNode, amounts: Amounts, ended: Collection[str]
+        self,
+        request: Request,
+        leaf: QueueNode,
+        amounts: Amounts,
+        ended: Collection[str],
+        there: Mapping[str, int] | None = None,
     ) -> Iterator[Case]:
         """What is guaranteed to others and not lent to this, once what is to end (requests' ids)
-        has ended."""
+        has ended. there: what nodes have then that are open; None: what they have now."""
         returnable = request.preemptible and all(node.queue.reclaimable for node in leaf.path)
         own = {node.id for node in leaf.path}
         for name, amount in amounts:
             uses = self._uses(name, ended)
             asked = {**uses, leaf.id: uses.get(leaf.id, 0) + amount}
             root = self._ledger.tree.root
-            if self._taken(root, name, asked, returnable) <= self._ledger.tree.open_amount(name):
+            has = self._ledger.tree.open_amount(name) if there is None else there.get(name, 0)
+            if self._taken(root, name, asked, returnable) <= has:
                 continue
             unused = [
                 (kept, node)

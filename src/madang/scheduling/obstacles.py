@@ -123,6 +123,16 @@ class Obstacles:
         step: Step = {"do": "end", "requests": list(runs), "jobs": jobs}
         return Case(ReasonCode.STOPPING, {"jobs": jobs}, [step])
 
+    def there_then(self, never: Case | None) -> dict[str, int] | None:
+        """What open nodes have once those are opened or added that it needs; None: as now."""
+        if never is None:
+            return None
+        total: dict[str, int] = {}
+        for node in self._done(never.steps).free().nodes:
+            if node is not None and node.open:
+                sums.add(total, self._ledger.meter.has(node))
+        return total
+
     def window(self, request: Request) -> Iterator[Case]:
         """A request for a reservation starts in one of its windows only."""
         if not request.reservation:

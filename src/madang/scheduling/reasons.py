@@ -175,7 +175,8 @@ class Teller:
         if self._ledger.reservations:
             room += obstacles.windows_then(request, never, ended)
         yield from self._bounds.cases(request, leaf, amounts)
-        yield from self._bounds.kept_for_others(request, leaf, amounts, ended)
+        there = obstacles.there_then(never)
+        yield from self._bounds.kept_for_others(request, leaf, amounts, ended, there)
         yield from obstacles.window(request)
         if leaf.id in self._rounds:
             at = self._rounds[leaf.id]
