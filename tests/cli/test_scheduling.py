@@ -124,7 +124,7 @@ async def test_the_policy_of_the_cluster(sqlite_people: People) -> None:
 async def test_a_slice_is_asked_for_shown_and_given(sqlite_people: People) -> None:
     async with terminal_of(sqlite_people) as terminal:
         platform = terminal.platform
-        agent = platform.agent("cut", gpus_text="1xA100:3g.40gb+2x2g.20gb")
+        agent = platform.agent("cut", "1xA100:3g.40gb+2x2g.20gb")
         async with running(agent.run()):
             job = await terminal.job(
                 "--gpu", "2", "--gpu-profile", "2g.20gb", "--name", "s", "wait"

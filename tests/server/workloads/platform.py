@@ -48,7 +48,7 @@ class Platform:
     def context(self) -> ServerContext:
         return self.people.context
 
-    def agent(self, name: str, *, gpus_text: str = "", **size: int) -> FakeAgent:
+    def agent(self, name: str, gpus_text: str = "", /, **size: int) -> FakeAgent:
         """A further node; it is known once its agent has stepped. gpus_text: what is simulated."""
 
         async def sync(report: NodeReport) -> NodeOrders:
