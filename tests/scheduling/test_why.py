@@ -147,3 +147,9 @@ def test_what_is_counted_is_counted_among_what_is_free() -> None:
     (group,) = told.roles[0].nodes
     assert "matlab=1" in group.free
     assert "matlab=1 on a" in str(told.wait.reason)
+
+
+def test_more_jobs_than_are_named_are_counted() -> None:
+    ones = [ask(f"x{number}", "gpu=1", "cpu=1") for number in range(6)]
+    told = why(*ones, ask("mine", "gpu=8"), nodes=(node("a"),))
+    assert "it is free when 6 jobs end, nobody knows when" in str(told.wait.reason)

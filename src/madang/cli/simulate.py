@@ -155,7 +155,8 @@ def _show(outcome: Outcome, as_json: bool, html: Path | None) -> None:
         print()
         _print_table(["wait p50 / p90 / p99", "jobs", *names], waits)
     if lines := outcome.never_placed():
-        print("\n".join(("\nNever placed:", *lines)))
+        title = "Not placed until it was stopped" if outcome.partial else "Never placed"
+        print("\n".join((f"\n{title}:", *lines)))
     for note in outcome.notes:
         print(f"\n{note}")
     if html is not None:

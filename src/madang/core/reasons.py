@@ -161,6 +161,7 @@ CLAUSES: dict[str, str] = {
     "frees_several": "it is free at about {free_at} when {jobs} end",
     "frees_many": "it is free at about {free_at} when {count} jobs end",
     "frees_unknown": "it is free when {jobs} end, nobody knows when",
+    "frees_many_unknown": "it is free when {count} jobs end, nobody knows when",
     "frees_one_unknown": "it is free when {job} ends, nobody knows when",
     "next": "next in queue {queue}",
     "one_ahead": "1 job ahead in queue {queue}",

@@ -187,9 +187,11 @@ def iso(time: float) -> str:
 def frees(jobs: list[str], time: float | None) -> Step:
     """The clause that says when it is free, and by whose end. time: None when nobody knows."""
     shown: dict[str, Any] = {"job": jobs[0]} if len(jobs) == 1 else {"jobs": jobs[:_JOBS_SHOWN]}
+    shown["count"] = len(jobs)
     if time is None:
-        return {"code": "frees_one_unknown" if len(jobs) == 1 else "frees_unknown", "facts": shown}
-    facts = shown | {"free_at": iso(time), "count": len(jobs)}
+        several = "frees_unknown" if len(jobs) <= _JOBS_SHOWN else "frees_many_unknown"
+        return {"code": "frees_one_unknown" if len(jobs) == 1 else several, "facts": shown}
+    facts = shown | {"free_at": iso(time)}
     if len(jobs) == 1:
         return {"code": "frees", "facts": facts}
     return {"code": "frees_several" if len(jobs) <= _JOBS_SHOWN else "frees_many", "facts": facts}

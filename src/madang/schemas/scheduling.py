@@ -141,7 +141,8 @@ class HistoryPoint:
 
 @dataclass(frozen=True, slots=True)
 class ResourceHistory:
-    """`unit` is what the numbers count: `devices`, `CPUs`, `bytes`."""
+    """`unit` is what the numbers count: `devices`, `CPUs`, `bytes`; empty where that is what the
+    resource is called."""
 
     resource: str
     unit: str

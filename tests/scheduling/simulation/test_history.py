@@ -48,7 +48,7 @@ def test_what_ran_runs_again_as_long() -> None:
     trace = history.from_json(DATA)
     (job,) = trace.jobs
     assert job.duration_s == 3600
-    assert job.request.queue == "queue-1"
+    assert job.request.queue == trace.queues[0].name == "vision/train"
     assert job.request.groups[0].resources.device_milli == 1000
     assert trace.queues[0].guarantee == (("gpu", 1000),)
     assert trace.nodes[0].labels == (("rack", "r1"),)
@@ -82,7 +82,28 @@ def test_nothing_ran() -> None:
 def test_queues_that_are_not_told_of_are_roots_and_that_is_said() -> None:
     work = [WORK, more(id="job-2", name="", project="", queue="queue-9")]
     trace = history.from_json(DATA | {"work": work})
-    assert [queue.id for queue in trace.queues] == ["queue-1", "queue-9"]
+    assert [queue.id for queue in trace.queues] == ["vision/train", "not seen 1"]
     assert (trace.queues[1].parent, trace.queues[1].weight) == ("", 1.0)
+    assert trace.jobs[1].request.queue == "not seen 1"
     assert trace.notes[0].startswith("Jobs of 1 queue that you do not see")
     assert not history.from_json(DATA).notes
+
+
+def test_queues_of_the_same_name_are_told_apart() -> None:
+    (queue,) = DATA["queues"]
+    default = {"name": "default", "path": "default", "guarantee": {}}
+    queues = [
+        queue | default | {"id": f"queue-{project}", "project": project}
+        for project in ("vision", "speech", None)
+    ]
+    work = [
+        more(id=f"job-{project}", project=project, queue="default")
+        for project in ("vision", "speech", "text")
+    ]
+    trace = history.from_json(DATA | {"queues": queues, "work": work})
+    assert [job.request.queue for job in trace.jobs] == [
+        "default (vision)",
+        "default (speech)",
+        "default (platform)",
+    ]
+    assert not trace.notes

@@ -70,9 +70,13 @@ def test_a_run_comes_out_the_same_again(
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("a,soon,bert,1,12", "row 2, column time: 'soon'"),
-        ("a,1,word2vec,1,12", "row 2, column application: 'word2vec'"),
-        ("a,1,bert,-3,12", "row 2, column num_replicas: '-3'"),
+        ("a,soon,bert,1,12", "row 2, column 'time': 'soon'"),
+        ("a,1e300,bert,1,12", "row 2, column 'time': '1e300'"),
+        ("a,1,word2vec,1,12", "row 2, column 'application': 'word2vec'"),
+        ("a,1,bert,-3,12", "row 2, column 'num_replicas': '-3'"),
+        ("a,1,bert,1.5,12", "row 2, column 'num_replicas': '1.5'"),
+        ("a,1,bert,1", "row 2: 4 cells, 5 columns"),
+        ("", "has no jobs"),
     ],
 )
 def test_a_wrong_workload_is_refused_by_row_and_column(
@@ -89,3 +93,14 @@ def test_a_workload_without_a_column_is_refused(tmp_path: Path) -> None:
     path.write_text("name,time,application,num_replicas\na,1,bert,1\n")
     with pytest.raises(InvalidInput, match="no column 'batch_size'"):
         read_workload(path)
+
+
+def test_what_is_no_workload_is_refused(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(bytes(range(128, 256)))
+    with pytest.raises(InvalidInput, match="is not a CSV file"):
+        read_workload(binary)
+    with pytest.raises(InvalidInput, match="can't be read: Is a directory"):
+        read_workload(tmp_path)
+    with pytest.raises(InvalidInput, match="there is no file"):
+        read_workload(tmp_path / "none.csv")

@@ -7,8 +7,8 @@ command line fetches it (`--from-history`) and can keep it in a file.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,8 +56,13 @@ def from_json(data: Any, name: str = "history") -> Trace:
 def _trace(data: Mapping[str, Any], name: str) -> Trace:
     until = _seconds(data["at"])
     nodes = tuple(_node(node) for node in data["nodes"])
-    queues = tuple(_queue(queue) for queue in data["queues"])
-    names = {label: queue["id"] for queue in data["queues"] for label in _labels(queue)}
+    labels = _labels(data["queues"])
+    queues = tuple(_queue(queue, labels) for queue in data["queues"])
+    names = {
+        (queue.get("project"), name): labels[queue["id"]]
+        for queue in data["queues"]
+        for name in _names(queue)
+    }
     works = [work for work in data["work"] if work["roles"]]
     durations = _Durations(works, until)
     jobs = [Job(_request(work, names), durations.of(work)) for work in works]
@@ -71,17 +76,38 @@ def _trace(data: Mapping[str, Any], name: str) -> Trace:
         return Trace(name, nodes, tuple(ordered), one_queue(ordered, "priority"))
     unseen = _unseen(ordered, queues)
     notes = (_SAY_UNSEEN.format(_how_many(unseen)),) if unseen else ()
-    return Trace(name, nodes, tuple(ordered), (*queues, *unseen), notes=notes)
+    ordered = [_in_queue(job, unseen.get(job.request.queue)) for job in ordered]
+    added = tuple(Queue(name, name) for name in unseen.values())
+    return Trace(name, nodes, tuple(ordered), (*queues, *added), notes=notes)
 
 
-def _unseen(jobs: Sequence[Job], queues: Sequence[Queue]) -> tuple[Queue, ...]:
-    """Queues that jobs waited in and nothing is told of: of projects that she who asked does not
-    see, or deleted since."""
-    names = {job.request.queue for job in jobs} - {queue.id for queue in queues}
-    return tuple(Queue(name, f"unseen {name}") for name in sorted(names))
+def _labels(queues: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What queues are called, by id: their path, with the project where several have it."""
+    paths = Counter(_path(queue) for queue in queues)
+    return {
+        queue["id"]: _path(queue)
+        if paths[_path(queue)] == 1
+        else f"{_path(queue)} ({queue.get('project') or 'platform'})"
+        for queue in queues
+    }
 
 
-def _how_many(queues: Sequence[Queue]) -> str:
+def _path(queue: Mapping[str, Any]) -> str:
+    return str(queue.get("path") or queue["name"])
+
+
+def _in_queue(job: Job, queue: str | None) -> Job:
+    return job if queue is None else replace(job, request=replace(job.request, queue=queue))
+
+
+def _unseen(jobs: Sequence[Job], queues: Sequence[Queue]) -> dict[str, str]:
+    """Queues that jobs waited in and nothing is told of, with names for them: of projects that
+    she who asked does not see, or deleted since."""
+    ids = {job.request.queue for job in jobs} - {queue.id for queue in queues}
+    return {id: f"not seen {number}" for number, id in enumerate(sorted(ids), start=1)}
+
+
+def _how_many(queues: Collection[str]) -> str:
     return "1 queue" if len(queues) == 1 else f"{len(queues)} queues"
 
 
@@ -110,7 +136,7 @@ class _Durations:
         )
 
 
-def _request(work: Mapping[str, Any], queue_ids: Mapping[str, str]) -> Request:
+def _request(work: Mapping[str, Any], queues: Mapping[tuple[str | None, str], str]) -> Request:
     groups = tuple(
         Group(
             role["name"],
@@ -123,7 +149,7 @@ def _request(work: Mapping[str, Any], queue_ids: Mapping[str, str]) -> Request:
     return Request(
         work["id"],
         work["id"],
-        queue_ids.get(work["queue"], work["queue"]),
+        _queue_of(work, queues),
         groups,
         priority=work["priority"],
         user=work["user"],
@@ -134,6 +160,13 @@ def _request(work: Mapping[str, Any], queue_ids: Mapping[str, str]) -> Request:
         resizable=work["resizable"],
         template=work["template"],
     )
+
+
+def _queue_of(work: Mapping[str, Any], queues: Mapping[tuple[str | None, str], str]) -> str:
+    """Its project's queue of that name, or else the platform's."""
+    name = work["queue"]
+    of_project = queues.get((work["project"], name))
+    return of_project or queues.get((None, name)) or name
 
 
 def _node(node: Mapping[str, Any]) -> Node:
@@ -161,11 +194,12 @@ def _node(node: Mapping[str, Any]) -> Node:
     )
 
 
-def _queue(queue: Mapping[str, Any]) -> Queue:
+def _queue(queue: Mapping[str, Any], labels: Mapping[str, str]) -> Queue:
+    label = labels[queue["id"]]
     return Queue(
-        queue["id"],
-        queue.get("path") or queue["name"],
-        queue["parent"] or "",
+        label,
+        label,
+        labels.get(queue["parent"] or "", ""),
         queue["weight"],
         _amounts(queue["guarantee"]) or (),
         _amounts(queue["limit"]),
@@ -182,9 +216,9 @@ def _amounts(plain: Mapping[str, Any] | None) -> Amounts | None:
     return tuple(parse_amounts(plain, "amounts").items()) if plain else None
 
 
-def _labels(queue: Mapping[str, Any]) -> set[str]:
+def _names(queue: Mapping[str, Any]) -> set[str]:
     """By what work may name its queue."""
-    return {queue["id"], queue["name"], queue.get("path") or queue["name"]}
+    return {queue["id"], queue["name"], _path(queue)}
 
 
 def _seconds(text: str) -> float:

@@ -15,7 +15,7 @@ from madang.scheduling.simulation import charts
 from madang.scheduling.simulation.charts import Line, Range
 from madang.scheduling.simulation.fragments import NodeState
 from madang.scheduling.simulation.report import Report
-from madang.scheduling.simulation.summary import duration, figures, queue_rows
+from madang.scheduling.simulation.summary import duration, figures, queue_rows, unplaced_title
 
 _MOST_QUEUES = 40
 
@@ -37,7 +37,9 @@ p { margin: .25rem 0 .75rem; } .soft { color: var(--soft); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid var(--rule);
   white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } thead th { color: var(--soft);
+th:first-child, td:first-child, .words th, .words td { text-align: left; }
+.words td { white-space: normal; min-width: 5rem; vertical-align: top; }
+thead th { color: var(--soft);
   font-weight: 600; vertical-align: bottom; }
 .scroll { overflow-x: auto; } summary { cursor: pointer; color: var(--soft); margin: .5rem 0; }
 summary:focus-visible, .scroll:focus-visible { outline: 2px solid var(--s0); outline-offset: 2px; }
@@ -48,6 +50,8 @@ svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft);
 .legend li { display: flex; align-items: center; gap: .4rem; }
 .legend svg { width: 28px; height: 12px; } .note { border-left: 3px solid var(--mark);
   padding-left: .75rem; }
+@media (max-width: 40rem) { th:first-child { white-space: normal; }
+  section { overflow-x: auto; } section > svg { min-width: 36rem; } }
 @media print { body { max-width: none; } details { display: none; } }
 """
 
@@ -239,7 +243,8 @@ def _unplaced(reports: Sequence[Report]) -> str:
     rows = [
         (job, (report.name, why)) for report in reports for job, why in report.why_unplaced.items()
     ]
-    return _section("Never placed", _table(["job", "scenario", "why"], rows)) if rows else ""
+    table = _table(["job", "scenario", "why"], rows, "words")
+    return _section(unplaced_title(reports).capitalize(), table) if rows else ""
 
 
 # -- parts ----------------------------------------------------------------------------------------
@@ -272,7 +277,9 @@ def _legend(names: Sequence[str]) -> str:
     return f"<ul class=legend>{items}</ul>"
 
 
-def _table(head: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
+def _table(
+    head: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], kind: str = "numbers"
+) -> str:
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     lines = "\n".join(
         f'<tr><th scope="row">{escape(name)}</th>'
@@ -282,7 +289,7 @@ def _table(head: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> st
     )
     return (
         '<div class=scroll tabindex="0" role="region" aria-label="Table">'
-        f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>"
+        f"<table class={kind}><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
 

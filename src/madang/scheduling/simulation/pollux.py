@@ -8,10 +8,8 @@ for more nodes) and `validation-BATCH.csv` (progress and gradient noise by epoch
 
 from __future__ import annotations
 
-import csv
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 
 from madang.core.errors import InvalidInput
 from madang.scheduling.goodput import Batches, Measured
+from madang.scheduling.simulation.table import MOST_S, read_table
 
 EPOCHS = {
     "bert": 2,
@@ -38,6 +37,8 @@ ELASTIC_BATCH = {"ncf": 32768}
 """What the artifact keeps to in elastic runs; such a job has one replica there."""
 GPUS_PER_NODE = 4
 NODES = 16
+_MOST = 1_000_000
+"""Replicas or samples: more is a mistake."""
 
 
 _WORKLOAD_COLUMNS = ("name", "time", "application", "num_replicas", "batch_size")
@@ -60,58 +61,27 @@ class Submission:
 def read_workload(path: Path) -> list[Submission]:
     """Raises InvalidInput naming the row and the column."""
     found = []
-    for number, row in enumerate(_rows(path, _WORKLOAD_COLUMNS), 2):
-        application = row["application"]
+    for row in read_table(path, _WORKLOAD_COLUMNS):
+        application = row.required("application")
         if application not in EPOCHS:
-            raise InvalidInput(
-                f"{path.name}, row {number}, column application: {application!r} is not known",
-                field="workload",
-                hint=f"Known: {', '.join(EPOCHS)}.",
-            )
+            raise row.bad("application", f"Known: {', '.join(EPOCHS)}.")
         found.append(
             Submission(
-                row["name"],
-                _number(path, number, row, "time"),
+                row.required("name"),
+                row.number_of("time", most=MOST_S, unit="seconds"),
                 application,
-                int(_number(path, number, row, "num_replicas")),
-                int(_number(path, number, row, "batch_size")),
+                row.whole("num_replicas", least=1, most=_MOST),
+                row.whole("batch_size", least=1, most=_MOST),
             )
         )
+    if not found:
+        raise InvalidInput(f"{path.name} has no jobs", hint="Each row after the header is one.")
     return found
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InvalidInput(
-                f"{path.name} has no column {missing[0]!r}",
-                field="workload",
-                hint=f"Its columns: {', '.join(columns)}.",
-            )
-        return list(reader)
-
-
-def _number(path: Path, row: int, values: Mapping[str, str], column: str) -> float:
-    try:
-        value = float(values[column])
-    except (TypeError, ValueError):
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise InvalidInput(
-            f"{path.name}, row {row}, column {column}: {values[column]!r} is not a number",
-            field="workload",
-        )
-    return value
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> NDArray[np.float64]:
     return np.array(
-        [
-            [_number(path, number, row, column) for column in columns]
-            for number, row in enumerate(_rows(path, columns), 2)
-        ]
+        [[row.number_of(column) for column in columns] for row in read_table(path, columns)]
     )
 
 

@@ -10,9 +10,11 @@ Row = tuple[str, tuple[str, ...]]
 
 _REASONS = 3
 
+NEVER_PLACED = "never placed"
+
 _FIGURES: tuple[tuple[str, Callable[[Report], str]], ...] = (
     ("jobs that ended, of all", lambda r: f"{r.ended:,} of {r.jobs:,}"),
-    ("never placed", lambda r: f"{r.unplaced:,}"),
+    (NEVER_PLACED, lambda r: f"{r.unplaced:,}"),
     ("virtual time", lambda r: duration(r.span_s)),
     ("GPU allocation", lambda r: percent(r.gpu_allocation)),
     ("GPU allocation while jobs arrive", lambda r: percent(r.busy_gpu_allocation)),
@@ -51,11 +53,17 @@ def never_placed(reports: Sequence[Report]) -> list[str]:
     return lines
 
 
+def unplaced_title(reports: Sequence[Report]) -> str:
+    """What those are that were not placed: of a run that was stopped nobody knows."""
+    partial = any(report.partial for report in reports)
+    return "not placed until it was stopped" if partial else NEVER_PLACED
+
+
 def figures(reports: Sequence[Report]) -> list[Row]:
     """A row a figure, a cell a report; nothing of GPUs where there are none."""
     gpus = any(report.gpus for report in reports)
     return [
-        (title, tuple(show(report) for report in reports))
+        (unplaced_title(reports) if title is NEVER_PLACED else title, tuple(map(show, reports)))
         for title, show in _FIGURES
         if gpus or "GPU" not in title
     ]

@@ -229,7 +229,7 @@ def _rows(
     names = list(lines)
     rows = [[session.say("When"), *names]]
     for number, (at, _) in enumerate(lines[names[0]]):
-        row = [at.astimezone(session.zone).isoformat(timespec="seconds")]
+        row = [at.astimezone(session.zone).isoformat(" ", "seconds")]
         for name in names:
             points = lines[name]
             value = points[number][1] if number < len(points) else None

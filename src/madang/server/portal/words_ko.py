@@ -440,6 +440,7 @@ CLAUSES: dict[str, str] = {
     "frees_several": "{jobs}이(가) 끝나는 {free_at}쯤 자리가 납니다",
     "frees_many": "작업 {count}개가 끝나는 {free_at}쯤 자리가 납니다",
     "frees_unknown": "{jobs}이(가) 끝나야 자리가 납니다. 언제일지는 알 수 없습니다",
+    "frees_many_unknown": "작업 {count}개가 끝나야 자리가 납니다. 언제일지는 알 수 없습니다",
     "frees_one_unknown": "{job}이(가) 끝나야 자리가 납니다. 언제일지는 알 수 없습니다",
     "next": "대기열 {queue}의 맨 앞입니다",
     "one_ahead": "대기열 {queue}에서 앞에 1개 있습니다",

@@ -208,7 +208,8 @@ def _resource(
         steps.spread(used, row.since, row.until, amounts[name] / scale)
     for one in waited:
         steps.spread(waiting, one.since, one.until, one.amounts[name] / scale)
-    unit = {"memory": "bytes", "cpu": "CPUs"}.get(name, "devices")
+    usual = "devices" if name in capacity.kinds else ""
+    unit = {"memory": "bytes", "cpu": "CPUs"}.get(name, usual)
     means = zip(steps.means(had), steps.means(used), steps.means(waiting), strict=True)
     points = [HistoryPoint(steps.at(number), *values) for number, values in enumerate(means)]
     return ResourceHistory(name, unit, points)
