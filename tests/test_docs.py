@@ -20,7 +20,7 @@ from madang.core.settings import Settings
 from madang.core.states import TaskState, WorkloadState
 from madang.server.api.app import declared_routes
 from scripts.reference import pages
-from scripts.reference.cli import all_commands, command_tree
+from scripts.reference.cli import all_commands, command_tree, native_help
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(?:bash|console|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -101,6 +101,11 @@ def unknown_part(words: list[str]) -> str | None:
         if name not in command.commands:
             return name
         command = command.commands[name]
+    if command.context_settings.get("ignore_unknown_options"):  # a native command's own
+        told = native_help(command.name)
+        long = [word.partition("=")[0] for word in words if word.startswith("--")]
+        own = ("--project", "--detach")
+        return next((flag for flag in long if told and flag not in told and flag not in own), None)
     options = {name for param in command.params for name in [*param.opts, *param.secondary_opts]}
     options.update(["--help", "-h"])
     ours = words[: words.index("--")] if "--" in words else words

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import typer
 
 from madang.cli.main import app
+from madang.core.errors import Unsupported
+from madang.files.commands import command_path
 from scripts.reference.markdown import code, one_line, page, prose, table
 
 
@@ -46,11 +49,22 @@ def _section(path: str, command: Any) -> Iterator[str]:
     if not getattr(command, "commands", None):
         words = [path, *_usage(arguments), *(["[OPTIONS]"] if options else [])]
         yield f"```\n{' '.join(words)}\n```"
+    if command.context_settings.get("ignore_unknown_options"):
+        yield f"```\n{native_help(command.name)}```"
     if arguments:
         rows = [(code(_metavar(p)), one_line(getattr(p, "help", None) or "")) for p in arguments]
         yield table(("argument", "what it is"), rows)
     if options:
         yield table(("option", "what it does"), [_option_row(p) for p in options])
+
+
+def native_help(name: str) -> str:
+    """What a native command says of itself; "" where it is not installed."""
+    try:
+        path = command_path(name)
+    except Unsupported:
+        return ""
+    return subprocess.run([path, "--help"], capture_output=True, text=True, check=True).stdout
 
 
 def _usage(arguments: list[Any]) -> list[str]:
