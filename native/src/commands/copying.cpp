@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 
+#include <cstdio>
 #include <cstring>
 
 namespace madang::commands {
@@ -15,6 +16,7 @@ const char* action_name(Action action) {
     case Action::linked: return "linked";
     case Action::skipped: return "left";
     case Action::removed: return "removed";
+    case Action::updated: return "updated";
   }
   return "";
 }
@@ -40,31 +42,19 @@ files::Checksum checksum_named(const Program& program, const char* word) {
   program.misused(std::string("there is no checksum ") + quoted(word) + "; there are xxh3 and sha256");
 }
 
-CopyOutput::CopyOutput(Program& program, files::CopyOptions& options, bool as_text, bool as_json)
-    : output_(files::Crew::kMaxLanes), verify_(options.content.verify) {
-  options.warned = [&program](const files::Failure& warning) {
-    const std::string line = std::string(program.name()) + ": warning: " + warning.action + " " +
-                             quoted(warning.path) + warning.joint + "\n";
-    std::fputs(line.c_str(), stderr);
-  };
-  if (!as_text && !as_json) return;
-  options.wants_skipped = as_json;
-  options.done = [this, as_json](files::Lane& lane, const files::CopyEvent& event) {
-    std::string& text = output_.of(lane);
-    if (as_json) {
-      print_json(text, event);
-    } else {
-      print_text(text, event);
-    }
-    output_.flush_when_full(lane);
-  };
+void CopyOutput::warn(const files::Failure& warning) const {
+  const std::string line = std::string(program_.name()) + ": warning: " + warning.action + " " +
+                           quoted(warning.path) + warning.joint + "\n";
+  std::fputs(line.c_str(), stderr);
 }
 
 void CopyOutput::print_text(std::string& text, const files::CopyEvent& event) const {
   if (event.action == Action::removed) {
-    text += "removed " + quoted(event.target) + "\n";
+    text += (dry_run_ ? "would remove " : "removed ") + quoted(event.target) + "\n";
+  } else if (event.action == Action::updated) {
+    text += (dry_run_ ? "would update attributes of " : "updated attributes of ") + quoted(event.target) + "\n";
   } else {
-    text += quoted(event.source) + " -> " + quoted(event.target) + "\n";
+    text += (dry_run_ ? "would copy " : "") + quoted(event.source) + " -> " + quoted(event.target) + "\n";
   }
 }
 

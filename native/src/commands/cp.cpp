@@ -197,7 +197,8 @@ int main(int count, char** words) {
   Program program("madang-cp", kHelp);
   CommandLine line = parse(program, count, words);
   raise_descriptor_limit();
-  CopyOutput output(program, line.options, line.verbose || line.options.dry_run, line.json_lines);
+  CopyOutput output(program, line.options.content.verify, line.options.dry_run);
+  output.attach(line.options, line.verbose || line.options.dry_run, line.json_lines);
   files::copy(line.sources, line.target, line.options, program.run());
   output.flush();
   return program.exit_code();

@@ -67,11 +67,13 @@ class Roots {
  private:
   void add(const std::string& source, const Handle& directory, std::string name, const std::string& path) {
     if (!sources_.insert(std::string(without_slashes(source))).second) {
-      copy_.warn("source file", source, " specified more than once");
+      struct stat status;
+      const bool is_directory = stat(source.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+      copy_.warn(is_directory ? "source directory" : "source file", source, " specified more than once");
       return;
     }
     std::string whole = path;
-    if (name != ".") whole += (whole.back() == '/' ? "" : "/") + name;
+    whole += (whole.back() == '/' ? "" : "/") + name;
     const unsigned wave = num_of_name_[name]++;
     if (wave != 0) copy_.remember_created();
     if (waves_.size() <= wave) waves_.resize(wave + 1);
@@ -123,7 +125,8 @@ class Roots {
   }
 
   Handle open(const std::string& path) {
-    return Handle(open_patiently(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY), num_open_);
+    Descriptor opened = open_patiently(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY);
+    return opened ? Handle(std::move(opened), num_open_) : Handle();
   }
 
   bool tell(const char* action, const std::string& path, int error) {
@@ -161,7 +164,7 @@ Copied copy(const std::vector<std::string>& sources, const CopyTarget& target,
 }
 
 Copied Copy::result(bool complete) const {
-  return {files_, directories_, others_, bytes_, skipped_, removed_, failures_.count(), complete};
+  return {files_, directories_, others_, bytes_, updated_, skipped_, removed_, failures_.count(), complete};
 }
 
 }  // namespace madang::files

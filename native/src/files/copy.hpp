@@ -21,7 +21,7 @@ enum class Compare { none, size_and_time, content };
 
 // One thing that was done, or, with `dry_run`, would be.
 struct CopyEvent {
-  enum class Action { copied, linked, skipped, removed };
+  enum class Action { copied, linked, updated, skipped, removed };  // updated: attributes only
   Action action;
   const std::string& source;  // empty for `removed`
   const std::string& target;
@@ -60,6 +60,7 @@ struct Copied {
   std::uint64_t directories = 0;
   std::uint64_t others = 0;   // links, fifos...
   std::uint64_t bytes = 0;
+  std::uint64_t updated = 0;  // attributes only
   std::uint64_t skipped = 0;  // left as they were
   std::uint64_t removed = 0;
   std::uint64_t failures = 0;

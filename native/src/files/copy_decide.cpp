@@ -30,8 +30,8 @@ constexpr mode_t kAllBits = 07777;
 
 bool Copy::is_cleared(Lane& lane, FileCopy& file, unsigned char type) {
   if (file.there == 0) return true;
-  if (remembers_created_) {
-    std::lock_guard lock(created_mutex_);
+  if (remembers_created_ && file.directory.is_above_roots()) {
+    std::lock_guard lock(roots_mutex_);
     if (created_.contains(target_path(file))) {
       failures_.add({"will not overwrite just-created", target_path(file), 0, " with ", source_path(file)});
       return false;
@@ -72,8 +72,8 @@ bool Copy::is_cleared(Lane& lane, FileCopy& file, unsigned char type) {
     const HardLinks::Place place = place_of(file);
     links_.finish(lane, {file.source.st_dev, file.source.st_ino}, &place);
   }
-  update_attributes(lane, file, type);
-  skip(lane, file, type);
+  const bool updated = update_attributes(lane, file, type);
+  count(lane, file, type, updated ? CopyEvent::Action::updated : CopyEvent::Action::skipped);
   return false;
 }
 
@@ -133,9 +133,8 @@ bool Copy::points_alike(FileCopy& file) {
          source == existing;
 }
 
-// Content is equal; permissions, owner and times may not be.
-void Copy::update_attributes(Lane& lane, FileCopy& file, unsigned char type) {
-  if (options_.dry_run) return;
+// Content is equal; permissions, owner and times may not be. False: they are.
+bool Copy::update_attributes(Lane& lane, FileCopy& file, unsigned char type) {
   const struct stat& source = file.source;
   const struct stat& existing = file.existing;
   const Preserve& preserve = file_preserve_;
@@ -143,7 +142,9 @@ void Copy::update_attributes(Lane& lane, FileCopy& file, unsigned char type) {
   const bool owner_differs = preserve.ownership && (source.st_gid != existing.st_gid ||
                                                     (source.st_uid != existing.st_uid && geteuid() == 0));
   const bool time_differs = preserve.timestamps && !is_same_time(existing.st_mtim, source.st_mtim);
-  if (!mode_differs && !owner_differs && !time_differs && !(options_.resume && preserve.xattrs)) return;
+  const bool differs = mode_differs || owner_differs || time_differs;
+  if (!differs && !preserve.xattrs) return false;
+  if (options_.dry_run) return differs;
   AttributeError error;
   lane.request();
   if (type == DT_REG) {
@@ -156,6 +157,7 @@ void Copy::update_attributes(Lane& lane, FileCopy& file, unsigned char type) {
     error = copy_attributes_at(file.target_dir.fd(), file.target_name.c_str(), source, preserve);
   }
   if (error.action) fail_target(file, error.action, error.error);
+  return differs;
 }
 
 void Copy::skip(Lane& lane, const FileCopy& file, unsigned char type) {

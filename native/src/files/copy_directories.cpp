@@ -70,6 +70,10 @@ bool Copy::entry(Lane& lane, Directory& directory, int fd, const Entry& entry,
     auto child = std::make_unique<Target>();
     child->anchor = target.anchor;
     if (keep_handles()) child->parent = target.handle;
+    if (target.listing) {
+      child->there = target.listing->type_of(entry.view());
+      if (options_.resume) child->left_part = target.listing->left_part(entry.view());
+    }
     child_state = std::move(child);
     return true;
   }
@@ -129,7 +133,9 @@ bool Copy::root_entry(Lane& lane, Directory& above, int fd, const Entry& entry,
 bool Copy::is_own_part(Directory& directory, const Entry& entry) {
   if (!part_name_.is_mine(entry.view())) return false;
   if (entry.type == DT_DIR || entry.type == DT_UNKNOWN) {
-    fail_into_itself(directory, directory.path_of(entry.view()));
+    std::lock_guard lock(roots_mutex_);
+    const auto root = root_parts_.find(std::string(entry.view()));
+    fail_into_itself(directory, root == root_parts_.end() ? directory.path_of(entry.view()) : root->second);
   }
   return true;
 }
@@ -154,7 +160,7 @@ bool Copy::entered(Lane& lane, Directory& directory, int fd) {
 bool Copy::make_directory(Lane& lane, Directory& directory, Target& target) {
   const bool is_root = directory.depth() == 0;
   target.state = Target::absent;
-  unsigned char there = 0;
+  unsigned char& there = target.there;
   std::string name;
   if (is_root) {
     const RootTarget& root = directory.parent()->state_as<RootTarget>();
@@ -166,12 +172,12 @@ bool Copy::make_directory(Lane& lane, Directory& directory, Target& target) {
     if (root.parent && status_of(root.parent.fd(), name.c_str(), STATX_TYPE, existing) == 0) {
       there = type_of(existing);
     }
+    if (options_.resume && root.parent && there != DT_DIR) target.left_part = left_part_of_root(lane, root);
     target.inherits_acl = options_.preserve.mode && root.parent && has_default_acl(root.parent.fd());
   } else {
     const Target& above = directory.parent()->state_as<Target>();
     name = directory.name();
     target.inherits_acl = above.inherits_acl;
-    if (above.listing) there = above.listing->type_of(name);
     if (!target.parent && above.state == Target::open) target.parent = reopen(*directory.parent());
   }
   if (targets_.contains({target.source.st_dev, target.source.st_ino})) {
@@ -203,7 +209,11 @@ bool Copy::make_directory(Lane& lane, Directory& directory, Target& target) {
     target.made = target.anchor->is_private;
   } else {
     if (is_root || !target.anchor->is_private) part = part_name_.of(name);
-    opened = make_or_take_up(lane, directory, target, name, part);
+    if (is_root) {
+      std::lock_guard lock(roots_mutex_);
+      root_parts_[part] = target_path(directory);
+    }
+    opened = make_or_take_up(lane, target, name, part);
     target.made = true;
   }
   if (!opened) {
@@ -232,40 +242,30 @@ bool Copy::make_directory(Lane& lane, Directory& directory, Target& target) {
 }
 
 // A new directory, under the name `part` unless that is empty. Or the one that a killed copy has left.
-Descriptor Copy::make_or_take_up(Lane& lane, Directory& directory, Target& target,
-                                 const std::string& name, const std::string& part) {
+Descriptor Copy::make_or_take_up(Lane& lane, Target& target, const std::string& name,
+                                 const std::string& part) {
+  const int parent = target.parent.fd();
   const std::string& made = part.empty() ? name : part;
-  if (options_.resume && !part.empty() && rename_left_part(lane, directory, target, name, part)) {
-    Descriptor opened = open_patiently(target.parent.fd(), part.c_str(), kDirectory);
-    if (!opened) return opened;
+  lane.request();
+  if (!part.empty() && !target.left_part.empty() &&
+      rename_new(parent, target.left_part.c_str(), part.c_str()) == 0) {
+    Descriptor opened = open_patiently(parent, part.c_str(), kDirectory);
     target.listing = std::make_unique<Listing>();
-    if ((errno = target.listing->read(lane, opened.get())) == 0) return opened;
-    return Descriptor();
+    if (opened && (errno = target.listing->read(lane, opened.get())) != 0) return Descriptor();
+    return opened;
   }
   const mode_t mode = part.empty() ? plain_mode(target.source) | S_IRWXU : S_IRWXU;
+  if (mkdirat(parent, made.c_str(), mode) != 0) return Descriptor();
   lane.request();
-  if (mkdirat(target.parent.fd(), made.c_str(), mode) != 0) return Descriptor();
-  lane.request();
-  return open_patiently(target.parent.fd(), made.c_str(), kDirectory);
+  return open_patiently(parent, made.c_str(), kDirectory);
 }
 
-bool Copy::rename_left_part(Lane& lane, Directory& directory, const Target& target,
-                            const std::string& name, const std::string& part) {
-  Listing of_parent;
-  const Listing* names = &of_parent;
-  if (directory.depth() != 0) {
-    names = directory.parent()->state_as<Target>().listing.get();
-  } else {
-    const Descriptor parent = open_patiently(target.parent.fd(), ".", kDirectory);
-    if (!parent || of_parent.read(lane, parent.get()) != 0) return false;
-  }
-  if (!names) return false;
-  bool renamed = false;
-  names->each([&](const std::string& left, unsigned char type) {
-    if (renamed || type != DT_DIR || !PartName::is_for(left, name) || !PartName::is_dead(left)) return;
-    renamed = rename_new(target.parent.fd(), left.c_str(), part.c_str()) == 0;
-  });
-  return renamed;
+// The name under which a root was left, among all that is where it goes.
+std::string Copy::left_part_of_root(Lane& lane, const RootTarget& root) {
+  Listing names;
+  const Descriptor parent = open_patiently(root.parent.fd(), ".", kDirectory);
+  if (!parent || names.read(lane, parent.get()) != 0) return {};
+  return names.left_part(root.name);
 }
 
 void Copy::listed(Lane& lane, Directory& directory) {
@@ -297,6 +297,15 @@ void Copy::make_unentered(Lane& lane, Directory& directory, Target& target) {
   target.listing.reset();
 }
 
+// Whether a directory that was there needs nothing.
+bool Copy::has_attributes(const Target& target, int fd) const {
+  struct stat now;
+  if (target.made || options_.preserve.xattrs || fstat(fd, &now) != 0) return false;
+  const struct stat& wanted = target.source;
+  return now.st_mode == wanted.st_mode && now.st_uid == wanted.st_uid && now.st_gid == wanted.st_gid &&
+         now.st_mtim.tv_sec == wanted.st_mtim.tv_sec && now.st_mtim.tv_nsec == wanted.st_mtim.tv_nsec;
+}
+
 // Everything in it is there: what else it has of its source, and its name.
 void Copy::finish_directory(Lane& lane, Directory& directory, Target& target) {
   const bool preserves = options_.preserve.any_attribute();
@@ -308,7 +317,7 @@ void Copy::finish_directory(Lane& lane, Directory& directory, Target& target) {
     failures_.add("cannot access", target_path(directory), errno);
     return;
   }
-  if (preserves) {
+  if (preserves && !has_attributes(target, handle.fd())) {
     lane.request();
     const Handle source = directory.failed() ? Handle() : directory.handle();
     const AttributeError error = copy_attributes(source ? source.fd() : -1, handle.fd(), target.source,

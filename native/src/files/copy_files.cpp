@@ -235,12 +235,15 @@ void Copy::fail_target(const FileCopy& file, const char* action, int error, cons
 void Copy::count(Lane& lane, const FileCopy& file, unsigned char type, CopyEvent::Action action,
                  std::uint64_t bytes) {
   std::atomic<std::uint64_t>& counter =
-      action == CopyEvent::Action::skipped ? skipped_ : type == DT_REG ? files_ : others_;
+      action == CopyEvent::Action::skipped   ? skipped_
+      : action == CopyEvent::Action::updated ? updated_
+      : type == DT_REG                       ? files_
+                                             : others_;
   counter.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   lane.done().add(1);
-  if (remembers_created_ && action != CopyEvent::Action::skipped) {
-    std::lock_guard lock(created_mutex_);
+  if (remembers_created_ && file.directory.is_above_roots() && action != CopyEvent::Action::skipped) {
+    std::lock_guard lock(roots_mutex_);
     created_.insert(target_path(file));
   }
   if (options_.done && (action != CopyEvent::Action::skipped || options_.wants_skipped)) {

@@ -100,11 +100,12 @@ class Copy final : public Operation {
   bool is_own_part(Directory&, const Entry&);
   void fail_into_itself(Directory&, const std::string& target);
   bool make_directory(Lane&, Directory&, Target&);
-  Descriptor make_or_take_up(Lane&, Directory&, Target&, const std::string& name, const std::string& part);
-  bool rename_left_part(Lane&, Directory&, const Target&, const std::string& name, const std::string& part);
+  Descriptor make_or_take_up(Lane&, Target&, const std::string& name, const std::string& part);
+  std::string left_part_of_root(Lane&, const RootTarget&);
   void make_unentered(Lane&, Directory&, Target&);
   void tidy(Lane&, Directory&, Target&);
   void remove_extra(Lane&, const Handle& dir, const std::string& name, unsigned char type, const std::string& path);
+  bool has_attributes(const Target&, int fd) const;
   void finish_directory(Lane&, Directory&, Target&);
   void give_name(Lane&, Directory&, Target&);
   void count_directory(Lane&, Directory&);
@@ -139,7 +140,7 @@ class Copy final : public Operation {
   bool is_complete(Lane&, FileCopy&, unsigned char type);
   bool has_same_content(Lane&, FileCopy&);
   bool points_alike(FileCopy&);
-  void update_attributes(Lane&, FileCopy&, unsigned char type);
+  bool update_attributes(Lane&, FileCopy&, unsigned char type);
   void skip(Lane&, const FileCopy&, unsigned char type);
 
   // Permissions that a copy has without `preserve.mode`, before the umask.
@@ -168,10 +169,12 @@ class Copy final : public Operation {
   std::atomic<int> num_open_{0};
   const int most_open_;
   bool remembers_created_ = false;
-  std::mutex created_mutex_;
-  std::set<std::string> created_;  // target paths
+  std::mutex roots_mutex_;  // of the next two
+  std::set<std::string> created_;                  // roots that are files, by their target paths
+  std::map<std::string, std::string> root_parts_;  // names until they are whole, and target paths
 
-  std::atomic<std::uint64_t> files_{0}, directories_{0}, others_{0}, bytes_{0}, skipped_{0}, removed_{0};
+  std::atomic<std::uint64_t> files_{0}, directories_{0}, others_{0}, bytes_{0};
+  std::atomic<std::uint64_t> updated_{0}, skipped_{0}, removed_{0};
 };
 
 // Removes a tree on one lane, by handles; follows no link. 0 or the first errno.

@@ -105,6 +105,7 @@ int Listing::read(Lane& lane, int fd) {
     if (type == DT_UNKNOWN && status_of(fd, record.name.data(), STATX_TYPE, status) == 0) {
       type = files::type_of(status);
     }
+    if (type == DT_DIR && record.name.starts_with(PartName::kPrefix)) parts_.emplace_back(record.name);
     items_.try_emplace(std::string(record.name), type);
   });
 }
@@ -112,6 +113,13 @@ int Listing::read(Lane& lane, int fd) {
 unsigned char Listing::type_of(std::string_view name) const {
   const auto found = items_.find(name);
   return found == items_.end() ? 0 : found->second.type;
+}
+
+std::string Listing::left_part(std::string_view final_name) const {
+  for (const std::string& part : parts_) {
+    if (PartName::is_for(part, final_name) && PartName::is_dead(part)) return part;
+  }
+  return {};
 }
 
 void Listing::see(std::string_view name) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "walk.hpp"
 
@@ -42,6 +43,9 @@ class Listing {
   unsigned char type_of(std::string_view name) const;
   void see(std::string_view name);
 
+  // A directory that a killed copy has left, which was to get that name; empty if there is none.
+  std::string left_part(std::string_view final_name) const;
+
   // Names that were not seen, and their types.
   template <typename Take>
   void each_unseen(Take&& take) const {
@@ -49,11 +53,6 @@ class Listing {
       if (!item.seen.load(std::memory_order_relaxed)) take(name, item.type);
     }
   }
-  template <typename Take>
-  void each(Take&& take) const {
-    for (const auto& [name, item] : items_) take(name, item.type);
-  }
-
  private:
   struct Item {
     explicit Item(unsigned char what) : type(what) {}
@@ -65,6 +64,7 @@ class Listing {
     std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
   };
   std::unordered_map<std::string, Item, Hash, std::equal_to<>> items_;
+  std::vector<std::string> parts_;  // directories under names of PartName
 };
 
 // A target directory that stays open while anything beneath it is copied: what was let go is opened
@@ -86,6 +86,8 @@ struct Target final : DirectoryState {
   Handle handle;   // from `entered` to `listed`, or longer
   std::string part;      // its name as long as it is not whole; empty: it has its own from the start
   std::unique_ptr<Listing> listing;  // of a directory that was there
+  unsigned char there = 0;           // type of what is in its place; 0: nothing
+  std::string left_part;             // what a killed copy has left of it
   enum State { unseen, open, absent };
   State state = unseen;  // absent: it could not be made, or nothing is made (dry run)
   bool made = false;     // by this copy, or by one that was killed and is taken up
