@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../directory.hpp"
+#include "target.hpp"
 
 namespace madang::files {
 namespace {
@@ -134,7 +134,7 @@ AttributeError copy_attributes(int source_fd, int target_fd, const struct stat& 
 }
 
 int set_mode_at(int dir_fd, const char* name, mode_t kind, mode_t mode) {
-  const Descriptor held(openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const Descriptor held = open_patiently(dir_fd, name, O_PATH | O_NOFOLLOW);
   struct stat status;
   if (!held || fstat(held.get(), &status) != 0) return errno;
   if ((status.st_mode & S_IFMT) != (kind & S_IFMT)) return ESTALE;
