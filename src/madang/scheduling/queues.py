@@ -40,6 +40,7 @@ class QueueNode:
     __slots__ = (
         "_best",
         "_by_user",
+        "_rank",
         "borrowing",
         "children",
         "firm",
@@ -95,6 +96,7 @@ class QueueNode:
         self.share = 0.0
         self.stale = True
         self._best: Turn | None = None
+        self._rank: Rank | None = None
         self.live: dict[str, QueueNode] = {}
         """Those of its children beneath which somebody may have a turn."""
 
@@ -161,7 +163,17 @@ class QueueNode:
         if self.stale:
             self.stale = False
             self._best = self._find_best()
+            self._rank = None
         return self._best
+
+    def _rank_of(self, best: Turn) -> Rank:
+        """Whose turn comes first among its siblings': smaller goes first."""
+        if self._rank is None:
+            leaf, alike = best
+            guaranteed = is_guaranteed(leaf, self, alike.least)
+            share = self.share / self.queue.weight
+            self._rank = (not guaranteed, share, alike.keys[0], self.id)
+        return self._rank
 
     def _find_best(self) -> Turn | None:
         if self.line is not None:
@@ -170,7 +182,7 @@ class QueueNode:
             alike = self.line.first(self)
             return (self, alike) if alike is not None else None
         best: Turn | None = None
-        best_rank: tuple[bool, float, Key, str] | None = None
+        best_rank: Rank | None = None
         for child in list(self.live.values()):
             found = child.best()
             if found is None:
@@ -178,19 +190,14 @@ class QueueNode:
                 continue
             if len(self.live) == 1:
                 return found
-            alike = found[1]
-            rank = (
-                not is_guaranteed(found[0], child, alike.least),
-                child.share / child.queue.weight,
-                alike.keys[0],
-                child.id,
-            )
+            rank = child._rank or child._rank_of(found)
             if best_rank is None or rank < best_rank:
                 best, best_rank = found, rank
         return best
 
 
 Turn = tuple[QueueNode, Alike]
+Rank = tuple[bool, float, Key, str]
 
 
 class QueueTree:
