@@ -7,9 +7,11 @@ from datetime import timedelta
 from madang.core.clock import ManualClock
 from madang.core.reasons import ReasonCode
 from madang.core.states import WorkloadState
+from madang.scheduling import DeviceHold, Migrate, Placement
 from madang.schemas.scheduling import PolicySet
 from madang.server.workloads import policy, service
 from madang.server.workloads.cluster_settings import read_moves
+from madang.server.workloads.stops import carry_out_stops
 from tests.conftest import People
 from tests.server.workloads.platform import Platform, platform_of
 
@@ -78,3 +80,19 @@ async def test_nothing_moves_without_a_budget(people: People) -> None:
         assert row.state == WorkloadState.PENDING
         for job in set(jobs) - {paired}:
             assert (await platform.workload(job)).attempt == 1
+
+
+async def test_a_move_within_a_node_names_devices(people: People) -> None:
+    async with platform_of(people, a={"gpus": 2}) as platform:
+        job = await platform.submit("wait", resources=("cpu=1", "memory=1GiB", "gpu=0.4"))
+        await platform.until_state(job, WorkloadState.RUNNING)
+        (task,) = await platform.tasks(job)
+        place = Placement("worker", 0, task.node_id, (DeviceHold("gpu", 1, 400, 0),))
+        move = Migrate(job, job, (place,), "gpu=1", winner="job-x")
+        await carry_out_stops(platform.context, [move])
+        await platform.until(job, lambda row: row.attempt == 2)
+        (first,) = [task for task in await platform.tasks(job) if task.attempt == 1]
+        assert first.reason is not None
+        assert first.reason["message"] == (
+            "moved from a (gpu 0) to a (gpu 1) to make room for job-x"
+        )

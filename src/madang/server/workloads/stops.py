@@ -93,15 +93,21 @@ async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) 
 async def _moved(session: AsyncSession, live: Sequence[TaskRow], stop: Migrate) -> Reason:
     if not stop.winner:
         return Reason(ReasonCode.MIGRATED, {"gained": stop.gained})
-    source = {task.node_id for task in live}
-    target = {place.node_id for place in stop.placements}
-    rows = await session.execute(
-        select(NodeRow.id, NodeRow.name).where(NodeRow.id.in_(source | target))
-    )
+    old = {task.node_id for task in live}
+    new = {place.node_id for place in stop.placements}
+    rows = await session.execute(select(NodeRow.id, NodeRow.name).where(NodeRow.id.in_(old | new)))
     names = {node_id: name for node_id, name in rows}
+    source, target = (
+        ", ".join(sorted(names.get(one, one) for one in some)) for some in (old, new)
+    )
+    if old == new:  # from one device to another
+        shares = await _devices(session, [task.id for task in live])
+        held = [f"{one['kind']} {one['index']}" for some in shares for one in some]
+        holds = [f"{one.kind} {one.index}" for place in stop.placements for one in place.devices]
+        source, target = f"{source} ({', '.join(held)})", f"{target} ({', '.join(holds)})"
     facts = {
-        "source": ", ".join(sorted(names[node_id] for node_id in source & names.keys())),
-        "target": ", ".join(sorted(names[node_id] for node_id in target & names.keys())),
+        "source": source,
+        "target": target,
         "job": stop.winner.partition(":")[0],
         "gained": stop.gained,
         "lost_s": round(stop.lost_s),
