@@ -302,7 +302,8 @@ def _living(workload: str, policy: str, load: float) -> float:
 
 def migrations() -> Sequence[Figure]:
     """A pod that fits nowhere may have a few others moved, within a budget of those placed: the
-    planner's own `Migrate`."""
+    planner's own `Migrate`. Reported, with no bound: a move lets one pod in now, and what that pod
+    takes may be missing later, so that less of the GPUs can be allocated in the end."""
     budgets = (0.005, 0.02)
     runs = [
         (workload, seed, budget)
@@ -332,7 +333,6 @@ def migrations() -> Sequence[Figure]:
                     f"{workload}: {budget:.1%} may move",
                     allocation,
                     "%",
-                    at_least=kept + _LEAST_GAIN,
                     note=f"without {kept:.2f}, ceiling {ceiling:.2f}; {moved:.0f} of "
                     f"{allowed:.0f} moves used",
                 )
@@ -341,8 +341,6 @@ def migrations() -> Sequence[Figure]:
 
 
 _SEEDS_WITH_MOVES = 1
-_LEAST_GAIN = -0.05
-"""Points. A move helps one pod now, and may be in the way of a later one."""
 
 
 def _with_moves(run: tuple[str, int, float]) -> OpenbResult:
