@@ -101,7 +101,7 @@ def _philly(load: float) -> Sequence[Figure]:
     private = _private(setting)
     others = {
         "FIFO + quota": _run(
-            setting.shared(_hard(quotas, setting.jobs)),
+            setting.shared(_hard(quotas, setting.jobs)).with_ordering("fifo"),
             Policy(placement=PLACEMENT, preemption=False, backfill=False),
         ),
         "FIFO + backfill": _run(

@@ -59,7 +59,7 @@ def some_queue(chance: random.Random) -> Queue:
         borrowing_limit=chance.choice(amounts),
         lending_limit=chance.choice(amounts),
         reclaimable=chance.random() < 0.8,
-        ordering=chance.choice(["fifo", "priority", "fair", "usage"]),
+        ordering=chance.choice(["fifo", "priority", "fair", "usage", "newcomers"]),
         min_runtime_s=chance.choice([0.0, 0.0, 5.0]),
         open=chance.random() < 0.9,
     )

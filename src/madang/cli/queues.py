@@ -44,7 +44,7 @@ LendingOption = Annotated[
 ]
 OrderingOption = Annotated[
     str | None,
-    typer.Option(help="fifo, priority, fair, usage, shortest, attained or goodput."),
+    typer.Option(help="fifo, priority, newcomers, fair, usage, shortest, attained, goodput."),
 ]
 MinRuntimeOption = Annotated[
     str | None, typer.Option(help="What has run for less is not stopped for others: 30m.")

@@ -292,7 +292,7 @@ class Ledger(Books):
 
     def wake(self, now: float) -> None:
         """Those whose time has come begin to wait for a place."""
-        self.now = now
+        self.now = self.tree.now = now
         while self._delayed and self._delayed[0][0] <= now:
             at, request_id = heapq.heappop(self._delayed)
             request = self.requests.get(request_id)

@@ -29,6 +29,7 @@ class Alike:
         "preemptible",
         "priority",
         "sort",
+        "stage",
         "subject",
     )
 
@@ -38,6 +39,7 @@ class Alike:
         groups: Shape,
         sort: tuple[Any, ...],
         subject: str,
+        stage: int,
         number: int,
         least: Amounts,
     ) -> None:
@@ -47,6 +49,7 @@ class Alike:
         self.priority = request.priority
         """The highest that any of them has had."""
         self.subject = subject
+        self.stage = stage
         self.number = number
         self.least = least
         self.kind = kind_of(groups)
@@ -84,9 +87,9 @@ class Line:
         alike = self._alike.get(sort)
         if alike is None:
             self._numbers += 1
-            subject = self.order.subject(request)
+            subject, stage = self.order.subject(request), self.order.stage(request)
             groups = self._shapes.setdefault(request.groups, request.groups)
-            alike = Alike(request, groups, sort, subject, self._numbers, least(groups))
+            alike = Alike(request, groups, sort, subject, stage, self._numbers, least(groups))
             self._alike[sort] = alike
         elif request.priority > alike.priority:
             alike.priority = request.priority
@@ -146,6 +149,7 @@ class Line:
                 other.active
                 and other.groups is alike.groups
                 and other.priority <= alike.priority
+                and other.stage >= alike.stage
                 and other.preemptible == alike.preemptible
             ):
                 other.active = False
@@ -210,6 +214,7 @@ class Line:
         return (
             request.groups,
             (request.user, request.project) if self._limited else self.order.subject(request),
+            self.order.stage(request),
             request.time_limit_s,
             request.preemptible,
             request.resizable,

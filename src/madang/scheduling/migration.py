@@ -18,9 +18,9 @@ from madang.scheduling.line import at_minimum
 from madang.scheduling.model import Allocation, Amounts, Kept, Migrate, Placement, Request
 from madang.scheduling.ordering import TIME_SHARING
 from madang.scheduling.placement import Cluster, Movable, Moved, make_room
-from madang.scheduling.preemption import rest_s
 from madang.scheduling.queues import QueueNode
 from madang.scheduling.runs import Run
+from madang.scheduling.units import rest_s
 
 PERIOD_S = 3600.0
 """The budget is for any stretch of time so long."""

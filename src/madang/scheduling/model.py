@@ -137,7 +137,7 @@ class Request:
     expected_s: how long it is expected to run, learned from others of its `template`; None: not
     known. preemptible: may be stopped for others and started again later. resizable: replicas may
     come and go between minimum and maximum while it runs. reservation: id of the one it was
-    submitted for.
+    submitted for. ran_s: how long it has run already, before it was stopped for others.
     """
 
     id: str
@@ -157,6 +157,7 @@ class Request:
     template: str = ""
     work: Work | None = None
     reservation: str = ""
+    ran_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from madang.scheduling.bounds import frees, has_known_end, iso
 from madang.scheduling.lacking import Case, Lacking, Shape, Step, new_nodes
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.model import Amounts, Placement, Request
-from madang.scheduling.ordering import order_of
+from madang.scheduling.ordering import NEVER
 from madang.scheduling.placement import Cluster, place
-from madang.scheduling.preemption import LEAST_RUNTIME_S
 from madang.scheduling.queues import QueueNode
-from madang.scheduling.reclaim import may_reclaim
+from madang.scheduling.reclaim import may_reclaim, yields_from
 from madang.scheduling.runs import Run
 from madang.scheduling.timeline import Release, Releases, series_of
+from madang.scheduling.units import LEAST_RUNTIME_S
 
 _MOST_WEIGHED = 24
 """Of more releases than this it is not asked which of them would do without the others."""
@@ -256,6 +256,10 @@ class Obstacles:
             path = ledger.tree.leaf(run.request.queue).path
             rests = max(LEAST_RUNTIME_S, *(node.queue.min_runtime_s for node in path))
             until = max(until, run.since + rests)
+            other = ledger.tree.leaf(run.request.queue)
+            yields = yields_from(leaf, other, request, run)
+            if yields < NEVER:
+                until = max(until, yields)
         if until <= ledger.now:
             return None
         facts = {"jobs": [self.owner(victim) for victim in ids], "from_at": iso(until)}
@@ -266,9 +270,9 @@ class Obstacles:
         if not run.request.preemptible:
             return False
         other = self._ledger.tree.leaf(run.request.queue)
-        if other is leaf:
-            preempts = order_of(leaf.queue.ordering).preempts
-            return preempts and run.request.priority < request.priority
+        yields = yields_from(leaf, other, request, run) < NEVER
+        if other is leaf or yields:
+            return yields
         given: dict[str, int] = {}
         for held in run.keys.values():
             sums.add(given, held)

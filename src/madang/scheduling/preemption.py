@@ -4,17 +4,20 @@ Who may be stopped for a request:
 
 - replicas of an elastic gang above its minimum: they hold only what was idle;
 - in its own queue, what is preemptible and of lower priority;
+- where queues let newcomers go first (`ordering.newcomers`), for one that is new, what has had its
+  first turn, of its own priority or in other such queues, within a guarantee or not;
 - in other queues (where their paths part, `own` on its side and `other` on theirs): what is
   preemptible, while `other` holds more than its guarantee of what is asked for, and either `own`
   stays within its guarantee, or the share of `own` afterwards is neither above that of `other`
   afterwards nor as large as that of `other` before.
 
 So nobody is stopped by one whom it could have stopped a moment later. By priority: it would have
-to be higher, and lower. For a guarantee: `other` holds more than its guarantee, so it can't win
-that back within it, and takes nothing from who is within theirs. For shares: with s the share of
-`own` afterwards and t, t' those of `other` before and afterwards, s ≤ t' and s < t; to win it back
-`other` would have to end up at t with t ≤ (share of `own` without it) ≤ s. (Kueue's
-"LessThanOrEqualToFinalShare", made strict where shares do not move.)
+to be higher, and lower. By newness: who has had a first turn stops nobody who has not. For a
+guarantee: `other` holds more than its guarantee, so it can't win that back within it, and takes
+nothing from who is within theirs. For shares: with s the share of `own` afterwards and t, t' those
+of `other` before and afterwards, s ≤ t' and s < t; to win it back `other` would have to end up at
+t with t ≤ (share of `own` without it) ≤ s. (Kueue's "LessThanOrEqualToFinalShare", made strict
+where shares do not move.)
 
 Chosen is what loses the least work since it was last saved. What is being stopped already, for
 whomever, costs nothing; and one that is too young to be stopped by the blink of `LEAST_RUNTIME_S`
@@ -39,16 +42,13 @@ from madang.scheduling.model import (
     Reservation,
     Resize,
 )
-from madang.scheduling.ordering import order_of
+from madang.scheduling.ordering import NEVER, order_of
 from madang.scheduling.placement import place, undo
 from madang.scheduling.queues import QueueNode
-from madang.scheduling.reclaim import Claim, may_reclaim
+from madang.scheduling.reclaim import Claim, may_reclaim, may_yield, scarcest, yields_from
 from madang.scheduling.room import Room
 from madang.scheduling.runs import Run
-from madang.scheduling.units import Plan, Unit
-
-LEAST_RUNTIME_S = 1.0
-"""Nothing is stopped at the moment at which it starts."""
+from madang.scheduling.units import LEAST_RUNTIME_S, Plan, Unit, extra_keys, parts_of, rest_s
 
 Actions = list[Preempt | Resize]
 
@@ -173,19 +173,45 @@ class Preemption:
         ]
         if not self._ripe:
             return units
-        claim = Claim(leaf, sums.of_groups(ledger.meter, request.groups))
+        asked, order = sums.of_groups(ledger.meter, request.groups), order_of(leaf.queue.ordering)
+        claim, names, came = Claim(leaf, asked), scarcest(asked), request.submitted_at
         for queue_id, other in (*self._ripe, *self._soon):
-            own = other is leaf
-            if own and not order_of(leaf.queue.ordering).preempts:
+            reaches = other is not leaf and claim.reaches(other)
+            if not reaches and not may_yield(leaf, other):
                 continue
-            if not own and not claim.reaches(other):
-                continue
+            within = other is not leaf and not other.exceeds_guarantee(names)
             for priority, runs in ledger.runs.preemptible[queue_id].items():
-                if own and priority >= request.priority:
+                if other is leaf and priority >= request.priority and not order.takes_turns:
                     continue
-                came = request.submitted_at
-                units.extend(self._stops(runs.values(), other, own, came=came))
+                own = self._yielding(runs.values(), leaf, other, request)
+                units.extend(self._stops(own, other, True, came=came, spared=int(within)))
+                if reaches:
+                    claimed = self._claimed(runs.values(), leaf, other, request)
+                    units.extend(self._stops(claimed, other, False, came=came))
         return units
+
+    def _yielding(
+        self, runs: Iterable[Run], leaf: QueueNode, other: QueueNode, request: Request
+    ) -> Iterator[Run]:
+        """Those who may be stopped as the order of their queue goes."""
+        for run in runs:
+            ripe = yields_from(leaf, other, request, run)
+            if ripe <= self._ledger.now:
+                yield run
+            elif ripe < NEVER:
+                self._look_again_at(ripe)
+
+    def _claimed(
+        self, runs: Iterable[Run], leaf: QueueNode, other: QueueNode, request: Request
+    ) -> Iterator[Run]:
+        """Others of a queue that has more than its due; but no newcomers for one that had its
+        first turn: they would stop one another by turns."""
+        for run in runs:
+            turn_ends = order_of(other.queue.ordering).turn_ends(run.told)
+            if turn_ends > self._ledger.now and order_of(leaf.queue.ordering).stage(request):
+                self._look_again_at(turn_ends)
+            elif yields_from(leaf, other, request, run) > self._ledger.now:
+                yield run
 
     def _leaving(self) -> Iterator[Unit]:
         """What is being stopped, for others or because somebody wants it to end."""
@@ -202,6 +228,7 @@ class Preemption:
         own: bool,
         rests: float | None = None,
         came: float = float("-inf"),
+        spared: int = 0,
     ) -> Iterator[Unit]:
         """came: when the winner was asked for. It waits a moment for those that ran before it, and
         for no later ones: so never for long."""
@@ -220,7 +247,9 @@ class Preemption:
             for amounts in run.keys.values():
                 sums.add(total, amounts)
             amounts, lost_s = sums.amounts_of(total), run.lost_s(now)
-            yield Unit(run, tuple(run.keys), False, own, lost_s, amounts, soon=soon)
+            early = order_of(leaf.queue.ordering).turn_ends(run.told) > now
+            spares, keys = 2 if early else spared, tuple(run.keys)
+            yield Unit(run, keys, False, own, lost_s, amounts, soon=soon, spared=spares)
 
     def _look_again_at(self, time: float) -> None:
         self.again_at = time if self.again_at is None else min(self.again_at, time)
@@ -317,7 +346,7 @@ class _Search:
         room = self._ledger.room(node_id)
         gone: list[Unit] = []
         for unit in units:
-            for part in _parts(unit, gone):
+            for part in parts_of(unit, gone):
                 self._move(room, part, -1)
                 gone.remove(part)
             self._move(room, unit, 1)
@@ -365,7 +394,7 @@ class _Search:
         look_at = 1
         for unit, following in zip_longest(self._units, self._units[1:]):
             if self._may_stop(unit):
-                for part in _parts(unit, self._gone):
+                for part in parts_of(unit, self._gone):
                     self._shift(part, 1)
                     self._gone.remove(part)
                 self._shift(unit, -1)
@@ -468,23 +497,3 @@ class _WindowSearch(_Search):
 def _shift_sums(ledger: Ledger, unit: Unit, sign: int) -> None:
     """What is leaving is planned for no longer."""
     ledger.shift_sums(unit.run, unit.amounts, sign, planned=not unit.leaves)
-
-
-def rest_s(leaf: QueueNode) -> float:
-    """How long what runs in this queue is left alone."""
-    return max(LEAST_RUNTIME_S, *(node.queue.min_runtime_s for node in leaf.path))
-
-
-def _parts(unit: Unit, gone: Sequence[Unit]) -> list[Unit]:
-    """Replicas of a run that are gone already when all of it is stopped: not to be counted
-    twice."""
-    if unit.shrinks or unit.leaves:
-        return []
-    return [part for part in gone if part.shrinks and part.run is unit.run]
-
-
-def extra_keys(run: Run) -> Iterator[str]:
-    """What an elastic run could give back and still run, the highest number first."""
-    for group in run.request.groups:
-        keys = run.replicas(group.role)
-        yield from reversed(keys[group.replicas_min :])

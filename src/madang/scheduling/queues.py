@@ -74,10 +74,8 @@ class QueueNode:
         """The same without those that are leaving, and with what is kept for those who come."""
         self.guarantee = dict(queue.guarantee)
         self.limit = dict(queue.limit or ())
-        self.borrowing = {
-            name: amount + self.guarantee.get(name, 0)
-            for name, amount in queue.borrowing_limit or ()
-        }
+        own, over = self.guarantee, queue.borrowing_limit or ()
+        self.borrowing = {name: amount + own.get(name, 0) for name, amount in over}
         lending = dict(queue.lending_limit or ())
         self.lent_not = {
             name: amount - lending[name]
@@ -167,12 +165,13 @@ class QueueNode:
         return self._best
 
     def _rank_of(self, best: Turn) -> Rank:
-        """Whose turn comes first among its siblings': smaller goes first."""
+        """Whose turn comes first among its siblings'."""
         if self._rank is None:
             leaf, alike = best
-            guaranteed = is_guaranteed(leaf, self, alike.least)
-            share = self.share / self.queue.weight
-            self._rank = (not guaranteed, share, alike.keys[0], self.id)
+            later = alike.stage > 0 and alike.keys[0][1] > self.tree.now  # it had its first turn
+            turn = 1 if order_of(leaf.queue.ordering).takes_turns else 3
+            turn = 2 * later + turn * (not is_guaranteed(leaf, self, alike.least))
+            self._rank = (turn, self.share / self.queue.weight, alike.keys[0], self.id)
         return self._rank
 
     def _find_best(self) -> Turn | None:
@@ -197,7 +196,7 @@ class QueueNode:
 
 
 Turn = tuple[QueueNode, Alike]
-Rank = tuple[bool, float, Key, str]
+Rank = tuple[int, float, Key, str]
 
 
 class QueueTree:
@@ -206,6 +205,7 @@ class QueueTree:
 
     def __init__(self) -> None:
         self.usage = Usage()
+        self.now = 0.0
         self._queues: dict[str, Queue] = {}
         self.capacity: dict[str, int] = {}
         self._open: dict[str, int] = {}

@@ -6,8 +6,10 @@ Why nobody takes back what was just taken from it is said in `preemption`.
 
 from __future__ import annotations
 
-from madang.scheduling.model import Amounts
+from madang.scheduling.model import Amounts, Request
+from madang.scheduling.ordering import NEVER, order_of
 from madang.scheduling.queues import QueueNode, is_guaranteed
+from madang.scheduling.runs import Run
 
 
 class Claim:
@@ -49,6 +51,23 @@ class Claim:
 def may_reclaim(leaf: QueueNode, other: QueueNode, asked: Amounts, given: Amounts) -> bool:
     """The same of one queue."""
     return Claim(leaf, asked).reaches(other, given)
+
+
+def may_yield(leaf: QueueNode, other: QueueNode) -> bool:
+    """Whether the order of queues may let some of `other` be stopped for one of `leaf`."""
+    order = order_of(leaf.queue.ordering)
+    if other is leaf:
+        return order.preempts
+    both = order.takes_turns and order_of(other.queue.ordering).takes_turns
+    return both and parting(leaf, other)[2]
+
+
+def yields_from(leaf: QueueNode, other: QueueNode, request: Request, run: Run) -> float:
+    """From when on this run of `other` may be stopped for a request of `leaf`, by their order."""
+    if not may_yield(leaf, other):
+        return NEVER
+    order = order_of(leaf.queue.ordering)
+    return (order.stops_from if other is leaf else order.yields_from)(request, run.told)
 
 
 Parting = tuple[QueueNode | None, QueueNode | None, bool]

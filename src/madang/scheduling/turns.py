@@ -217,7 +217,7 @@ class Turns:
     ) -> Sequence[Action]:
         """`full`: it is queues or limits that have no room for it."""
         who = (request.user, request.project) if full else ()
-        sort = (leaf.id, alike.groups, request.priority, request.preemptible, who)
+        sort = (leaf.id, alike.groups, request.priority, alike.stage, request.preemptible, who)
         if not self._preemption.possible or sort in self._stuck:
             return ()
         groups, others_hold = at_minimum(request.groups), bool(self.heads or self._windows)

@@ -9,6 +9,8 @@ from madang.core.reasons import ReasonCode
 from madang.core.states import TaskState, WorkloadKind, WorkloadState
 from madang.scheduling import Migrate, Placement, Preempt, Resize, Start
 from madang.server.workloads import controller, service
+from madang.server.workloads.requests import job_request
+from madang.server.workloads.spec import WorkloadSpec
 from madang.server.workloads.starts import carry_out
 from madang.server.workloads.stops import carry_out_stops
 from madang.server.workloads.tables import TaskRow, WorkloadRow
@@ -38,6 +40,9 @@ async def test_a_preempted_job_begins_again_and_keeps_its_retries(people: People
         await carry_out_stops(platform.context, [Preempt(job, job, "job-winner", "gpu", 0.0)])
         row = await platform.until(job, in_attempt(2))
         assert row.retries == 0
+        asked = job_request(row, WorkloadSpec.from_json(row.spec))
+        assert asked.ran_s == row.work["ran_s"] >= 0.0
+        assert asked.work is None  # it has reported nothing
         first = await tasks_of(platform, job, 1)
         assert [task.state for task in first] == [TaskState.CANCELLED] * 2
         assert first[0].reason is not None

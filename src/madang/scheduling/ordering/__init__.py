@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from madang.scheduling.ordering.attained import AttainedOrder
-from madang.scheduling.ordering.base import Key, Order, Shares
+from madang.scheduling.ordering.base import NEVER, Key, Order, Shares
 from madang.scheduling.ordering.fair import FairOrder
 from madang.scheduling.ordering.fifo import FifoOrder
 from madang.scheduling.ordering.goodput import GoodputOrder
+from madang.scheduling.ordering.newcomers import NewcomersOrder
 from madang.scheduling.ordering.priority import PriorityOrder
 from madang.scheduling.ordering.shortest import ShortestOrder
 from madang.scheduling.ordering.usage import UsageOrder
@@ -16,6 +17,7 @@ ORDERS: dict[str, Order] = {
     "priority": PriorityOrder(),
     "fair": FairOrder(),
     "usage": UsageOrder(),
+    "newcomers": NewcomersOrder(),
 }
 """By the name that `Queue.ordering` has."""
 
@@ -33,4 +35,4 @@ def order_of(name: str) -> Order:
     return ORDERS.get(name) or _SHARING.get(name) or ORDERS["priority"]
 
 
-__all__ = ["ORDERS", "TIME_SHARING", "Key", "Order", "Shares", "order_of"]
+__all__ = ["NEVER", "ORDERS", "TIME_SHARING", "Key", "Order", "Shares", "order_of"]

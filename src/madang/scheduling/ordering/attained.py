@@ -5,18 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from madang.scheduling.model import Request
-from madang.scheduling.ordering.base import Key, Shares
+from madang.scheduling.ordering.base import Key, Shares, Staying
 from madang.scheduling.timeshare.attained import STEPS_GPU_S
 
 _LATER = 1e16
 """More than any `Request.order`: those of a later step come after all of an earlier one."""
 
 
-class AttainedOrder:
+class AttainedOrder(Staying):
     """As `timeshare.attained` ranks those who wait; who runs is decided in rounds."""
-
-    preempts = False
-    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""

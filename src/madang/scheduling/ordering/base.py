@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from madang.scheduling.model import Request
+from madang.scheduling.model import Request, Running
 
 Key = tuple[float, float, str]
+
+ALWAYS, NEVER = float("-inf"), float("inf")
 
 
 class Shares(Protocol):
@@ -25,7 +27,9 @@ class Order(Protocol):
 
     preempts: bool
     """Whether higher priority may stop lower in a queue of this order."""
-
+    takes_turns: bool
+    """Whether newcomers may stop those of their own priority who have had a first turn, also in
+    other queues of such an order."""
     drifts: bool
     """Whether ranks change as time goes by, though nothing happens."""
 
@@ -37,3 +41,35 @@ class Order(Protocol):
 
     def rank(self, subject: str, shares: Shares) -> float:
         """Whose turn it is."""
+
+    def stage(self, request: Request) -> int:
+        """Those of a later stage may stop fewer of those who run."""
+
+    def turn_ends(self, run: Running) -> float:
+        """Until when one that runs is to be spared, if others can be stopped instead."""
+
+    def stops_from(self, request: Request, run: Running) -> float:
+        """From when on one that waits may stop one that runs in the same queue."""
+
+    def yields_from(self, request: Request, run: Running) -> float:
+        """The same for being new alone, whatever the priority."""
+
+
+class Staying:
+    """What orders have in common in which nobody is stopped for another of the queue."""
+
+    preempts = False
+    takes_turns = False
+    drifts = False
+
+    def stage(self, request: Request) -> int:
+        return 0
+
+    def turn_ends(self, run: Running) -> float:
+        return ALWAYS
+
+    def stops_from(self, request: Request, run: Running) -> float:
+        return NEVER
+
+    def yields_from(self, request: Request, run: Running) -> float:
+        return NEVER

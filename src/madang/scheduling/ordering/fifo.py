@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from madang.scheduling.model import Request
-from madang.scheduling.ordering.base import Key, Shares
+from madang.scheduling.ordering.base import Key, Shares, Staying
 
 
-class FifoOrder:
+class FifoOrder(Staying):
     """Whoever came first, whatever its priority."""
-
-    preempts = False
-    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""

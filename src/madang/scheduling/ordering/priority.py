@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from madang.scheduling.model import Request
-from madang.scheduling.ordering.base import Key, Shares
+from madang.scheduling.model import Request, Running
+from madang.scheduling.ordering.base import ALWAYS, NEVER, Key, Shares, Staying
 
 
-class PriorityOrder:
+class PriorityOrder(Staying):
     """Higher priority first, then first come, first served."""
 
     preempts = True
-    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""
@@ -20,3 +19,6 @@ class PriorityOrder:
 
     def rank(self, subject: str, shares: Shares) -> float:
         return 0.0
+
+    def stops_from(self, request: Request, run: Running) -> float:
+        return ALWAYS if run.request.priority < request.priority else NEVER

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from madang.scheduling.model import Request, Work
-from madang.scheduling.ordering.base import Key, Shares
+from madang.scheduling.ordering.base import Key, Shares, Staying
 from madang.scheduling.timeshare import shortest
 from madang.scheduling.timeshare.jobs import Job
 
 
-class ShortestOrder:
+class ShortestOrder(Staying):
     """As `timeshare.shortest` ranks those who wait; who runs is decided in rounds."""
-
-    preempts = False
-    drifts = False
 
     def subject(self, request: Request) -> str:
         return ""

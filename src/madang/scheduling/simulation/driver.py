@@ -302,7 +302,7 @@ class Simulation:
         life.remaining_s -= kept_s
         life.asked_at = now
         self._drop(life, list(life.keys), now)
-        life.request = self._progressed(life)
+        life.request = self._progressed(life, now)
         self._pending.append(Asked(life.request))
         self.recording.waiting += 1
 
@@ -319,7 +319,7 @@ class Simulation:
         life.saved_s = 0.0
         life.works_from = max(life.works_from, now)
 
-    def _progressed(self, life: _Life) -> Request:
+    def _progressed(self, life: _Life, now: float) -> Request:
         """What is asked for after a stop: the same, and how far it is."""
         request, job = life.request, life.job
         work = request.work or Work(restart_s=self._timing.restart_s)
@@ -330,7 +330,8 @@ class Simulation:
         expected_s = job.request.expected_s
         if expected_s is not None:
             expected_s = max(0.0, expected_s - (job.duration_s - life.remaining_s))
-        return replace(request, work=work, expected_s=expected_s)
+        ran_s = request.ran_s + now - life.since
+        return replace(request, work=work, expected_s=expected_s, ran_s=ran_s)
 
     # -- what is held -----------------------------------------------------------------------------
 

@@ -120,10 +120,11 @@ def quota_milli(jobs: Sequence[Job], nodes: int) -> dict[str, int]:
 
 
 def quotas(jobs: Sequence[Job], nodes: int) -> tuple[Queue, ...]:
-    """A queue for each virtual cluster that is guaranteed its quota and may borrow the rest."""
+    """A queue for each virtual cluster that is guaranteed its quota and may borrow the rest, in
+    the order that suits jobs of which nobody knows how long they take."""
     shares = quota_milli(jobs, nodes)
     return tuple(
-        Queue(name, name, weight=max(1, milli), guarantee=(("gpu", milli),), ordering="fifo")
+        Queue(name, name, weight=max(1, milli), guarantee=(("gpu", milli),), ordering="newcomers")
         for name, milli in shares.items()
     )
 

@@ -89,6 +89,11 @@ def work_of(kept: Mapping[str, Any]) -> Work:
     )
 
 
+def with_run(kept: Mapping[str, Any], lasted_s: float) -> dict[str, Any]:
+    """The same, with how long an attempt ran that is stopped for others."""
+    return {**kept, "ran_s": kept.get("ran_s", 0.0) + max(0.0, lasted_s)}
+
+
 def with_speed(kept: Mapping[str, Any], gpus: int) -> dict[str, Any]:
     """The same, with the rate of the attempt that ends remembered for its number of GPUs."""
     rate = kept.get("rate")

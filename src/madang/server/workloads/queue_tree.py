@@ -9,7 +9,16 @@ from madang.core.amounts import format_amount, format_amounts
 from madang.core.errors import InvalidInput
 from madang.server.workloads.tables import QueueRow
 
-ORDERINGS = ("fifo", "priority", "fair", "usage", "shortest", "attained", "goodput")
+ORDERINGS = (
+    "fifo",
+    "priority",
+    "newcomers",
+    "fair",
+    "usage",
+    "shortest",
+    "attained",
+    "goodput",
+)
 """Names of `madang.scheduling.ordering`."""
 
 SEPARATOR = "/"

@@ -92,6 +92,7 @@ def _request(
         template=template_of(spec),
         work=_work(row),
         reservation=row.reservation_id or "",
+        ran_s=row.work.get("ran_s", 0.0) if row.work else 0.0,
     )
 
 
@@ -102,7 +103,8 @@ def template_of(spec: WorkloadSpec) -> str:
 
 
 def _work(row: WorkloadRow) -> Work | None:
-    return work_of(row.work) if row.work else None
+    reported = row.work and row.work.keys() - {"ran_s"}
+    return work_of(row.work) if reported else None
 
 
 def _seconds(moment: datetime | None) -> float:

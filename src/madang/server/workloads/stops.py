@@ -20,7 +20,7 @@ from madang.server.context import ServerContext
 from madang.server.db.engine import announce
 from madang.server.workloads.fence import Fence
 from madang.server.workloads.history import announce_workload, lock_workload
-from madang.server.workloads.progress import gpus_of, with_speed
+from madang.server.workloads.progress import gpus_of, with_run, with_speed
 from madang.server.workloads.requests import replica_of
 from madang.server.workloads.resizes import (
     may_run_at,
@@ -85,6 +85,9 @@ async def _carry_out(context: ServerContext, session: AsyncSession, stop: Stop) 
         announce_workload(session, row)
         return
     row.work = with_speed(row.work, gpus_of(await _devices(session, [t.id for t in live])))
+    begun = [task.started_at for task in live if task.started_at is not None]
+    if begun and not isinstance(stop, Resize):
+        row.work = with_run(row.work, (context.clock.now() - min(begun)).total_seconds())
     for task in live:
         await stop_task(context, session, row, task, reason, ACTOR)
     await supervise(context, session, row, ACTOR)
