@@ -264,3 +264,12 @@ def test_a_command_line_that_means_nothing(tmp_path: Path, words: list[str]) -> 
     _, err = run(TAR, *words, cwd=tmp_path, expect=2)
     assert err.startswith("madang-tar: ")
     assert not list(tmp_path.iterdir())
+
+
+def test_links_to_files_are_followed_where_asked_for(tree: Path) -> None:
+    (tree / "to file").symlink_to("large")
+    run(TAR, "-chf", "it.tar", "tree", cwd=tree.parent, expect=2)  # some lead nowhere
+    with tarfile.open(tree.parent / "it.tar") as archive:
+        member = archive.getmember("tree/to file")
+        assert member.islnk() or member.size == (tree / "large").stat().st_size
+        assert archive.getmember("tree/up").issym()

@@ -220,6 +220,7 @@ void Program::complain(const files::Failure& failure) {
 }
 
 void Program::complain(const std::string& what) {
+  std::lock_guard lock(speaking_);
   hide_progress();
   failed_ = true;
   if (silent_) return;
@@ -258,6 +259,7 @@ files::Run Program::run() {
 }
 
 void Program::show(const files::Progress& progress) {
+  std::lock_guard lock(speaking_);
   const std::int64_t now = files::now_ns();
   if (now - started_ns_ < kShowAfterNs || now - last_shown_ns_ < kShowEveryNs) return;
   last_shown_ns_ = now;
@@ -284,6 +286,7 @@ void Program::hide_progress() {
 }
 
 int Program::exit_code() {
+  std::lock_guard lock(speaking_);
   if (report_.is_wanted()) report_.tell_last();
   hide_progress();
   return failed_ ? kTrouble : 0;

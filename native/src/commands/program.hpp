@@ -88,6 +88,7 @@ class Program {
   int show_progress_ = -1;  // -1: on a terminal
   bool failed_ = false;
   bool silent_ = false;
+  std::mutex speaking_;  // complaints come from any thread
   bool progress_shown_ = false;
   JobReport report_;
   std::int64_t started_ns_ = 0;

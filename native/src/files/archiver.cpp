@@ -190,9 +190,9 @@ void Archiver::add(Lane& lane, int fd, const char* name, const std::string& path
   if (fstat(file.get(), &status) != 0) {
     fail("Cannot stat", path, errno);
   } else if (!S_ISREG(status.st_mode)) {
-    if (S_ISDIR(status.st_mode)) {
+    if (S_ISDIR(status.st_mode) && !follow) {
       notice(Notice::vanished, path);
-    } else {
+    } else {  // links to directories stay links: what they lead to may be anywhere, also above
       add_special(lane, fd, name, path, false);
     }
   } else if (!is_archive(status, path)) {
