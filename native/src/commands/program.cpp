@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -52,7 +51,7 @@ std::string short_bytes(double bytes) {
 
 std::string short_time(double seconds) {
   char text[32];
-  const long whole = std::lround(seconds);
+  const long whole = static_cast<long>(seconds + 0.5);
   if (whole >= 3600) {
     std::snprintf(text, sizeof text, "%ld h %02ld min", whole / 3600, whole / 60 % 60);
   } else if (whole >= 60) {

@@ -7,6 +7,9 @@ namespace madang::files {
 namespace {
 
 constexpr std::size_t kStartedAtOnce = 8;
+// A hundred files on a local disk are done by then; starting a thread takes a fifth of it, on a core
+// that others could use.
+constexpr Nanoseconds kAloneFor = 500'000;
 constexpr auto kPollEvery = std::chrono::milliseconds(50);
 
 unsigned num_cores() {
@@ -105,6 +108,7 @@ void Crew::add(std::unique_ptr<Task> task) {
 void Crew::run(const std::function<bool()>& interrupted) {
   interrupted_ = &interrupted;
   next_poll_ = Clock::now() + kPollEvery;
+  if (alone_until_ == 0) alone_until_ = now_ns() + kAloneFor;
   work_of_caller(*lanes_.front());
   interrupted_ = nullptr;
   if (stopped()) join();
@@ -184,7 +188,7 @@ void Crew::pushed() {
     { std::lock_guard lock(idle_mutex_); }  // whoever is about to sleep has seen it, or is woken
     work_there_.notify_one();
   } else if (num_started_.load(std::memory_order_relaxed) < pace_.target()) {
-    start_lanes();
+    if (now_ns() >= alone_until_) start_lanes();
   }
 }
 

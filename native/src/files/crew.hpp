@@ -3,7 +3,7 @@
 // Each thread has a lane: a stack of tasks of its own (last in, first out, so that a tree is walked
 // in depth and little of it is open at a time); a lane that has nothing takes the oldest task of
 // another, which is the largest. The calling thread is the first lane, and the others are started
-// when there is work for them: a small job never pays for a thread.
+// when there is work for them that has gone on for a moment: a small job never pays for a thread.
 //
 // How many lanes work adapts: if a request spends 2 ms waiting for a server and 20 us on a core,
 // a hundred lanes for each core keep that core busy. More are tried only while they bring more.
@@ -157,6 +157,7 @@ class Crew {
   std::condition_variable not_wanted_;  // lanes beyond the target
   std::exception_ptr failure_;  // guarded by idle_mutex_
 
+  Nanoseconds alone_until_ = 0;  // until then the caller works by itself; set before it begins
   const std::function<bool()>* interrupted_ = nullptr;  // called by lane 0 only
   std::chrono::steady_clock::time_point next_poll_{};
 };
