@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "files_module.hpp"
+#include "files_transfer_module.hpp"
 #include "placement_module.hpp"
 #include "scan.hpp"
 
@@ -61,5 +62,6 @@ NB_MODULE(_native, module) {
   nb::set_leak_warnings(false);
   module.def("scan", &scan, "root_fd"_a, "num_threads"_a);
   madang::add_files(module);
+  madang::add_file_transfers(module);
   madang::add_placement(module);
 }

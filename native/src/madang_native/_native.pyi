@@ -75,6 +75,82 @@ def change_owner(
 ) -> tuple[int, int, bool, list[Failure]]:
     """Returns (changed, retained, complete, failures)."""
 
+Copied = tuple[int, int, int, int, int, int, int, bool, list[Failure]]
+"""(files, directories, others, bytes, updated, skipped, removed, complete, failures)"""
+
+def copy(
+    sources: list[bytes],
+    target: bytes,
+    into_directory: bool,
+    recursive: bool,
+    preserve: bool,
+    resume: bool,
+    verify: str,
+    one_file_system: bool,
+    dry_run: bool,
+    to_disk: bool,
+    exclude: list[str],
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> Copied:
+    """verify: "", "xxh3" or "sha256"."""
+
+def sync(
+    source: bytes,
+    target: bytes,
+    compare_content: bool,
+    remove_extra: bool,
+    force: bool,
+    verify: str,
+    one_file_system: bool,
+    dry_run: bool,
+    to_disk: bool,
+    exclude: list[str],
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> Copied:
+    """verify: "", "xxh3" or "sha256"."""
+
+def archive(
+    fd: int,
+    paths: list[bytes],
+    at_fd: int,
+    compression: str,
+    level: int,
+    sort_by_name: bool,
+    one_file_system: bool,
+    xattrs: bool,
+    acls: bool,
+    exclude: list[str],
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> tuple[int, int, int, int, int, bool, list[Failure]]:
+    """Returns (members, bytes, archive_bytes, changed, errno, complete, failures).
+
+    compression: "", "gzip" or "zstd"."""
+
+def extract(
+    archives: list[tuple[bytes, int]],
+    directory: bytes,
+    strip_components: int,
+    keep_old: bool,
+    resume: bool,
+    verify: bool,
+    dry_run: bool,
+    same_owner: bool,
+    to_the_letter: bool,
+    max_bytes: int,
+    exclude: list[str],
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> tuple[int, int, int, int, bool, list[tuple[bytes, bytes, bytes]], list[Failure]]:
+    """`archives` are (name, descriptor). Returns (members, bytes, same, left_out, complete,
+    [(archive, member or empty, why)], failures)."""
+
 class Placement:
     """Where the next replica goes: the native search of `madang.scheduling.placement`.
 
