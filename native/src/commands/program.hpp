@@ -118,6 +118,13 @@ class Output {
     if (text.size() >= kFull) write(text);
   }
   void flush();                   // of all lanes, after the run
+  // Each buffer that is not empty, after the run, in place of `flush`.
+  template <typename Take>
+  void each(Take&& take) {
+    for (Buffer& buffer : buffers_) {
+      if (!buffer.text.empty()) take(buffer.text);
+    }
+  }
   void write(std::string& text);  // and empties it
 
  private:

@@ -62,6 +62,8 @@ class Directory : public std::enable_shared_from_this<Directory> {
   std::string path_of(std::string_view name) const;
   // Below the root of its tree; "" is the root itself.
   std::string_view relative() const;
+  // What its tree was given as.
+  std::string_view root_path() const { return root_->path_; }
   // Its name in its parent; of a root: what the walk was given.
   const char* name() const { return path_.c_str() + name_at_; }
   const Pointer& parent() const { return parent_; }
