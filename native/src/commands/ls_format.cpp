@@ -8,6 +8,7 @@
 #include <clocale>
 #include <cstring>
 #include <cwchar>
+#include <cwctype>
 #include <ctime>
 #include <numeric>
 
@@ -129,20 +130,21 @@ bool needs_quotes(std::string_view name, std::string_view also) {
 }
 
 std::size_t shown_width(std::string_view text) {
-  if (std::all_of(text.begin(), text.end(), [](unsigned char byte) { return byte < 0x80; })) return text.size();
+  if (std::all_of(text.begin(), text.end(), [](char byte) { return byte >= 0x20 && byte < 0x7f; })) return text.size();
   std::mbstate_t state{};
   std::size_t width = 0;
   while (!text.empty()) {
     wchar_t character;
-    const std::size_t length = std::mbrtowc(&character, text.data(), text.size(), &state);
-    if (length == 0 || length > text.size()) {  // no character
+    std::size_t length = std::mbrtowc(&character, text.data(), text.size(), &state);
+    if (length > text.size()) {  // no character, or the beginning of one
+      width += 1;
+      length = length == static_cast<std::size_t>(-2) ? text.size() : 1;
       state = {};
-      ++width;
-      text.remove_prefix(1);
-      continue;
+    } else {
+      const int shown = wcwidth(character);
+      width += shown >= 0 ? static_cast<std::size_t>(shown) : iswcntrl(character) ? 0 : 1;
     }
-    width += static_cast<std::size_t>(std::max(0, wcwidth(character)));
-    text.remove_prefix(length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return width;
 }
@@ -178,14 +180,13 @@ std::vector<std::uint32_t> Formatter::order(const Rows& rows) {
   return order;
 }
 
-Formatter::Widths Formatter::measure(const Rows& rows, const std::vector<std::uint32_t>& order) {
+Formatter::Widths Formatter::measure(const Rows& rows) {
   Widths widths;
   std::uint64_t most_links = 0, largest = 0, inode = 0, blocks = 0;
   std::uint32_t last_user = 0, last_group = 0, major_number = 0, minor_number = 0;
   bool first = true, devices = false;
   const auto id_width = [](files::IdNames& names, std::uint32_t id) { return shown_width(names.name(id)); };
-  for (const std::uint32_t index : order) {
-    const Row& row = rows.rows[index];
+  for (const Row& row : rows.rows) {
     if (layout_.quote && !widths.quoted) widths.quoted = needs_quotes(rows.name(row));
     if (!row.known) continue;
     inode = std::max(inode, row.inode);
@@ -224,7 +225,7 @@ Formatter::Widths Formatter::measure(const Rows& rows, const std::vector<std::ui
 }
 
 void Formatter::append(std::string& out, const Rows& rows, const std::vector<std::uint32_t>& order, bool total) {
-  const Widths widths = measure(rows, order);
+  const Widths widths = measure(rows);
   if (total && (layout_.is_long || layout_.blocks)) {
     std::uint64_t blocks = 0;
     for (const Row& row : rows.rows) blocks += row.blocks;

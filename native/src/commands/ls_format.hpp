@@ -41,7 +41,8 @@ class Formatter {
 
   // The order in which rows are shown.
   std::vector<std::uint32_t> order(const files::Rows& rows);
-  // The rows; `total`: with the line of all blocks, where the format has one.
+  // The rows that `order` names, as wide as all of them; `total`: with the line of all blocks, where the
+  // format has one.
   void append(std::string& out, const files::Rows& rows, const std::vector<std::uint32_t>& order, bool total);
   // What is above a directory's rows.
   void append_header(std::string& out, std::string_view path) const;
@@ -53,7 +54,7 @@ class Formatter {
     bool access = false;
     bool quoted = false;  // some name is
   };
-  Widths measure(const files::Rows& rows, const std::vector<std::uint32_t>& order);
+  Widths measure(const files::Rows& rows);
   void append_long(std::string& out, const files::Rows& rows, const files::Row& row, const Widths& widths);
   void append_id(std::string& out, files::IdNames& names, std::uint32_t id, std::size_t width);
   void append_when(std::string& out, const files::Row& row);

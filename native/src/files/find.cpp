@@ -25,7 +25,7 @@ class Find final : public Operation {
     if (found.failed()) return false;
     const bool descends = is_directory && depth < expression_.max_depth;
     if (!descends || !expression_.depth_first) judge(found, depth);
-    return descends && !found.prune && !found.quit;
+    return descends && !found.prune && !found.quit && !found.failed();
   }
 
   void left(Lane& lane, Directory& directory) override {

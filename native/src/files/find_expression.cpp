@@ -132,13 +132,15 @@ unsigned char Found::type() {
   return known ? type_of(*known) : static_cast<unsigned char>(DT_UNKNOWN);
 }
 
-unsigned char Found::target_type() {
+unsigned char Found::target_type(int& error) {
   const unsigned char own = type();
+  error = 0;
   if (own != DT_LNK) return own;
   struct statx target;
   lane_.request();
-  if (statx(fd_, entry_.name, AT_NO_AUTOMOUNT, STATX_TYPE, &target) != 0) return own;
-  return type_of(target);
+  if (statx(fd_, entry_.name, AT_NO_AUTOMOUNT, STATX_TYPE, &target) == 0) return type_of(target);
+  error = errno;
+  return DT_UNKNOWN;
 }
 
 std::string_view Found::link() {

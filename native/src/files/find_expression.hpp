@@ -36,7 +36,8 @@ class Found {
   const struct statx* status();
   bool failed() const { return failed_; }
   unsigned char type();         // DT_REG, DT_DIR...; DT_UNKNOWN if it failed
-  unsigned char target_type();  // of what a link leads to; of the link where it leads nowhere
+  // Of what a link leads to; DT_UNKNOWN, and why not, where it leads nowhere.
+  unsigned char target_type(int& error);
   std::string_view link();      // what a symbolic link says
 
   unsigned depth() const { return is_root() ? 0 : directory_.depth() + 1; }

@@ -3,6 +3,7 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -67,6 +68,13 @@ void append_part_of_time(std::string& out, char detail, const statx_timestamp& t
 char letter_of(unsigned char type) {
   static constexpr char kLetters[] = "Upc?d?b?f?l?s???";
   return kLetters[type & 15];
+}
+
+char letter_of_target(Found& found) {
+  int error = 0;
+  const unsigned char type = found.target_type(error);
+  if (error == 0) return letter_of(type);
+  return error == ENOENT || error == ENOTDIR ? 'N' : error == ELOOP ? 'L' : '?';
 }
 
 // Of what the search was given: from the last slash on that something comes before, as find has it.
@@ -197,7 +205,7 @@ void Format::append_value(std::string& out, const Part& part, Found& found) cons
     case 'H': out.append(found.root()); return;
     case 'd': append_number(out, std::uint64_t{found.depth()}); return;
     case 'y': out.push_back(letter_of(found.type())); return;
-    case 'Y': out.push_back(letter_of(found.target_type())); return;
+    case 'Y': out.push_back(letter_of_target(found)); return;
     case 'l':
       if (found.type() == DT_LNK) out.append(found.link());
       return;

@@ -181,7 +181,15 @@ ClausePointer make_type_test(const std::string& word, const std::string& argumen
     wanted |= 1u << kTypes[letter];
   }
   if (wanted == 0 || argument.back() == ',') invalid(word, argument, "letters of bcdpfls are wanted, as in f or f,d");
-  if (word == "-xtype") return test(3, [wanted](Found& found) { return wanted >> found.target_type() & 1; });
+  if (word == "-xtype") {
+    return test(3, [wanted](Found& found) {
+      int error = 0;
+      const unsigned char type = found.target_type(error);
+      if (error == ENOENT || error == ENOTDIR) return (wanted >> DT_LNK & 1) != 0;  // a link is all it is
+      if (error != 0) found.fail("", error);
+      return (wanted >> type & 1) != 0;
+    });
+  }
   return test(1, [wanted](Found& found) { return wanted >> found.type() & 1; });
 }
 

@@ -166,6 +166,7 @@ bool parse_size_unit(std::string_view text, SizeUnit& unit) {
   std::uint64_t bytes = 0;
   if (!parse_size(text, bytes) || bytes == 0) return false;
   // "K" shows 4K, "1K" shows 4; the suffix lives as long as what it was parsed from.
+  if (text == "k") text = "K";
   unit = {bytes, 1024, text.front() < '0' || text.front() > '9' ? text : std::string_view()};
   return true;
 }

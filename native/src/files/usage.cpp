@@ -106,7 +106,7 @@ class SumUp final : public Operation {
 
   // Which roots count in others: the same ones, and what is in an earlier one.
   void compare_roots() {
-    if (paths_.size() == 1) return;
+    if (paths_.size() == 1 || options_.count_links) return;
     std::map<std::string, std::size_t> directories;
     for (std::size_t number = 0; number < roots_.size(); ++number) {
       Root& root = roots_[number];
