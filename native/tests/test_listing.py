@@ -35,9 +35,13 @@ def run(
     if user is not None:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, check=False, timeout=120,
+        command,
+        cwd=cwd,
+        capture_output=True,
+        check=False,
+        timeout=120,
         env={**os.environ, "LC_ALL": "C.UTF-8", **environment},
-    )  # fmt: skip
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -165,10 +169,15 @@ def test_find_finds_what_find_finds(tree: Path, expression: str) -> None:
 @pytest.mark.parametrize(
     "format_",
     [
-        "%p|%f|%h|%P|%H|%d|%y|%Y|%l\\n", "%s|%k|%b|%m|%M|%n|%u|%g|%U|%G|%i|%D\\n", "%10s|%-10s|%05m|%#m|%.3f|%6d\\n",
-        "%t|%T@|%TY-%Tm-%Td|%T+|%TS|%TT|%Tk|%Tb %Te\\n", "x\\ty\\0z\\061\\\\%%\\n", "%S\\n", "%f\\n\\c not this",
+        "%p|%f|%h|%P|%H|%d|%y|%Y|%l\\n",
+        "%s|%k|%b|%m|%M|%n|%u|%g|%U|%G|%i|%D\\n",
+        "%10s|%-10s|%05m|%#m|%.3f|%6d\\n",
+        "%t|%T@|%TY-%Tm-%Td|%T+|%TS|%TT|%Tk|%Tb %Te\\n",
+        "x\\ty\\0z\\061\\\\%%\\n",
+        "%S\\n",
+        "%f\\n\\c not this",
     ],
-)  # fmt: skip
+)
 def test_find_formats_as_find(tree: Path, format_: str) -> None:
     theirs, ours = both("find", ".", "a/", "-printf", format_, cwd=tree)
     assert lines(ours) == lines(theirs)
@@ -179,8 +188,18 @@ def test_find_in_long_words(tree: Path) -> None:
         "find", "wide", "-type", "f", "-name", "*.dat", "-size", "+1", "-print0", cwd=tree
     )
     ours = run(
-        BIN / "madang-find", "wide", "--type", "f", "--name=*.dat", "--size", "+1", "--print0", "--jobs", "3", cwd=tree
-    )  # fmt: skip
+        BIN / "madang-find",
+        "wide",
+        "--type",
+        "f",
+        "--name=*.dat",
+        "--size",
+        "+1",
+        "--print0",
+        "--jobs",
+        "3",
+        cwd=tree,
+    )
     assert lines(ours, b"\0") == lines(theirs, b"\0")
 
 
@@ -191,8 +210,14 @@ def test_find_leaves_out_and_tells_in_json(tree: Path) -> None:
     found = {item["path"]: item for item in map(json.loads, out.splitlines())}
     assert "./wide" not in found and "./deep" in found and "./deep/d" not in found
     assert found["./a/b/two"] | {"mode": "", "group": "", "user": ""} == {
-        "path": "./a/b/two", "type": "file", "mode": "", "user": "", "group": "", "size": 5 << 40, "mtime_ns": 0,
-    }  # fmt: skip
+        "path": "./a/b/two",
+        "type": "file",
+        "mode": "",
+        "user": "",
+        "group": "",
+        "size": 5 << 40,
+        "mtime_ns": 0,
+    }
     assert "./sp ace/\udcff\udcfe" in found
 
 
@@ -215,12 +240,20 @@ def test_find_deletes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("-exec rm {} ;", b"-print0 | xargs -0 COMMAND"), ("-fprint x", b"> FILE"), ("-name", b"missing argument to '-name'"),
-        ("( -name x", b"')' is missing"), ("-nonsense", b"unknown predicate '-nonsense'"), ("-type q", b"letters of"),
-        ("-name a b", b"paths must precede expression"), ("-size x", b"invalid argument 'x' to '-size'"), ("-L", b"never followed"),
-        ("-o -name x", b"nothing before '-o'"), ("-printf %Q", b"%Q"), ("-newer nowhere", b"No such file"),
+        ("-exec rm {} ;", b"-print0 | xargs -0 COMMAND"),
+        ("-fprint x", b"> FILE"),
+        ("-name", b"missing argument to '-name'"),
+        ("( -name x", b"')' is missing"),
+        ("-nonsense", b"unknown predicate '-nonsense'"),
+        ("-type q", b"letters of"),
+        ("-name a b", b"paths must precede expression"),
+        ("-size x", b"invalid argument 'x' to '-size'"),
+        ("-L", b"never followed"),
+        ("-o -name x", b"nothing before '-o'"),
+        ("-printf %Q", b"%Q"),
+        ("-newer nowhere", b"No such file"),
     ],
-)  # fmt: skip
+)
 def test_find_says_what_it_does_not_understand(tree: Path, words: str, says: bytes) -> None:
     code, out, err = run(BIN / "madang-find", *words.split(), cwd=tree)
     assert code == 1 and out == b"" and says in err
