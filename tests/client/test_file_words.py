@@ -19,6 +19,16 @@ from madang.schemas.jobs import JobMount
             "madang-cp -r /mnt/a/x /mnt/b",
             [JobMount("a", read_only=True), JobMount("b")],
         ),
+        (
+            "cp -r -t folder:b/y folder:a/x",
+            "madang-cp -r -t /mnt/b/y /mnt/a/x",
+            [JobMount("b"), JobMount("a", read_only=True)],
+        ),
+        (
+            "tar -c -f folder:a/x.tar -C folder:a/d ./-odd",
+            "madang-tar -c -f /mnt/a/x.tar -C /mnt/a/d ./-odd",
+            [JobMount("a")],
+        ),
         ("cp folder:a/x folder:a/y", "madang-cp /mnt/a/x /mnt/a/y", [JobMount("a")]),
         (
             "tar cf folder:out/x.tar folder:in/d",

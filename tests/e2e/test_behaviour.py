@@ -294,6 +294,25 @@ class TestFiles:
         page.get_by_role("button", name="Restore chosen").click()
         page.get_by_text("The trash is empty").wait_for()
 
+    def test_large_work_runs_as_a_job_and_shows_its_command(
+        self, portal: PortalServer, log_in: LogIn
+    ) -> None:
+        page = log_in("member")
+        page.goto(f"{portal.url}/data/folders/{portal.content.folder}?path=train")
+        page.get_by_label("Choose 8", exact=True).check()
+        page.get_by_role("button", name="Copy chosen").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Copy them").click()
+        dialog.get_by_text("it is not said where to").wait_for()
+        dialog.get_by_label("Into which directory").fill("bare/from-digits")
+        line = "madang files cp -rp --resume -t folder:bare/from-digits folder:digits/train/8"
+        dialog.get_by_text(line, exact=True).wait_for()
+        keep_picture(page, "copy-chosen")
+        dialog.get_by_role("button", name="Copy them").click()
+        page.wait_for_url(re.compile("/jobs/job-"))
+        job = api(portal, f"jobs/{page.url.rpartition('/')[2].partition('?')[0]}")["job"]
+        assert job["name"] == "files-cp"
+
     def test_a_folder_is_removed_by_its_name(self, portal: PortalServer, log_in: LogIn) -> None:
         page = log_in("member")
         page.goto(f"{portal.url}/data?new=folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from madang.core.errors import InvalidInput
 from madang.files.commands import NAMES
@@ -16,6 +17,7 @@ _READ = frozenset({"du", "find", "ls", "stat"})
 
 _LAST_IS_WRITTEN = frozenset({"cp", "sync"})
 _FIRST_IS_WRITTEN = frozenset({"tar"})
+_TARGET = ("-t", "--target-directory")
 
 
 def names_folder(word: str) -> bool:
@@ -44,7 +46,7 @@ def file_job(words: Sequence[str], project: str | None = None) -> JobCreate:
         )
     written = _written(command, rest, folders)
     for word in rest:
-        _refuse_local(word)
+        _refuse_local(word, below_a_folder=command == "tar" and "-C" in rest)
     return JobCreate(
         [f"madang-{command}", *(_inside(word) for word in rest)],
         name=f"files-{command}",
@@ -60,7 +62,8 @@ def _written(command: str, words: Sequence[str], folders: Sequence[str]) -> set[
     if command in _READ:
         return set()
     if command in _LAST_IS_WRITTEN:
-        return {folders[-1]}
+        into = [word for flag, word in pairwise(words) if flag in _TARGET and names_folder(word)]
+        return {_folder_of(into[0])} if into else {folders[-1]}
     extracts = any(word.lstrip("-").startswith("x") for word in words[:1]) or "--extract" in words
     if command in _FIRST_IS_WRITTEN and not extracts:
         return {folders[0]}
@@ -88,8 +91,8 @@ def _inside(word: str) -> str:
     return f"/mnt/{folder}/{path}" if path else f"/mnt/{folder}"
 
 
-def _refuse_local(word: str) -> None:
-    if word.startswith(("/", "./", "../", "~")):
+def _refuse_local(word: str, *, below_a_folder: bool) -> None:
+    if word.startswith(("/", "../", "~")) or (word.startswith("./") and not below_a_folder):
         raise InvalidInput(
             f"{word!r} is a path of this machine; the job runs where the folder is",
             field="words",

@@ -27,6 +27,7 @@ from madang.server.portal.components import (
 )
 from madang.server.portal.data import dataset_link
 from madang.server.portal.dialogs import button, confirm_by_name, form_dialog
+from madang.server.portal.folder_jobs import file_actions
 from madang.server.portal.frame import header, page
 from madang.server.portal.live import refresh_on
 from madang.server.portal.session import PortalSession
@@ -102,6 +103,8 @@ def _entries(
             await client.folders.remove(folder.id, _native(key))
         ui.notify(say("{count} removed; the folder's trash has them.", count=len(keys)))
 
+    may_run = session.may(Permission.JOBS_WRITE)
+    work = file_actions(session, folder.name, path) if may_run else []
     return ServerTable(
         session,
         fetch,
@@ -118,7 +121,7 @@ def _entries(
         name=lambda entry: entry.name,
         href=lambda entry: _entry_link(session, entry),
         empty=empty,
-        bulk=[(say("Remove chosen"), remove)] if writes else [],
+        bulk=[(say("Remove chosen"), remove), *work] if writes else [],
         page_size=ROWS,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from madang.server.portal.words_ko_files import FILES
 from madang.server.portal.words_ko_scheduling import SCHEDULING
 
 KOREAN: dict[str, str] = {
@@ -348,7 +349,7 @@ KOREAN: dict[str, str] = {
     "deployed": "배포됨",
 }
 
-KOREAN |= SCHEDULING
+KOREAN |= FILES | SCHEDULING
 
 REASONS: dict[str, str] = {
     "queued": "대기열 {queue}에서 {ahead}개 뒤에서 기다립니다",
