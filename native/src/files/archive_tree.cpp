@@ -10,6 +10,7 @@ namespace madang::files {
 namespace {
 
 constexpr std::size_t kLargestPart = 32;
+constexpr unsigned kPartsAtOnce = 8;
 // Lanes that have listed that much ahead read files first.
 constexpr std::int64_t kMostListed = 1'000'000;
 
@@ -19,7 +20,14 @@ constexpr std::int64_t kMostListed = 1'000'000;
 class PartTask final : public Task {
  public:
   explicit PartTask(ArchiveTree& tree) : tree_(tree) {}
-  void run(Lane& lane) override { tree_.make_part(lane, true); }
+  void run(Lane& lane) override {
+    if (!tree_.make_part(lane, true)) return;
+    // Some more without a task for each, which somebody would be woken for. Not all: what is beneath has to
+    // be listed meanwhile.
+    for (unsigned i = 1; i < kPartsAtOnce && !lane.should_stop(); ++i) {
+      if (!tree_.make_part(lane, false)) return;
+    }
+  }
 
  private:
   ArchiveTree& tree_;
