@@ -399,3 +399,15 @@ def test_trees_that_change_meanwhile(tmp_path: Path) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_stat_prints_what_stat_prints(tree: Path) -> None:
+    names = [name for name in sorted(os.listdir(tree)) if name != "-rf"]
+    every = "%a|%A|%b|%B|%d|%D|%f|%F|%g|%G|%h|%i|%n|%o|%r|%s|%t|%T|%u|%U|%w|%W|%x|%X|%y|%Y|%z|%Z"
+    for flags in ((), ("-L",), ("-c", every), ("-c", "%10s|%-10h|%010i|%Hd %Ld %Hr %Lr|%%")):
+        theirs, ours = both("stat", *flags, *names, "a/one", "nowhere", cwd=tree)
+        assert ours == theirs
+    theirs, ours = both("stat", "--printf", "%n\\t%s\\n", *names, cwd=tree)
+    assert ours == theirs
+    _, out, _ = run(BIN / "madang-stat", "--json-lines", "to-dir", cwd=tree)
+    assert json.loads(out)["target"] == "a"
