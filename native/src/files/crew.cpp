@@ -25,7 +25,7 @@ void Lane::request() {
   meter_.count();
   if (crew_.limit_.is_set()) meter_.leave_out(crew_.limit_.wait());
   const Nanoseconds now = now_ns();
-  if (meter_.due(now)) {
+  if (meter_.due(now, crew_.pace_.measure_every())) {
     crew_.pace_.take(meter_.read(now), now, crew_.queued_.load(std::memory_order_relaxed) != 0);
     if (crew_.queued_.load(std::memory_order_relaxed) != 0) crew_.pushed();
   }

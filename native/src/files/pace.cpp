@@ -19,6 +19,11 @@ constexpr std::uint64_t kTrialRequests = 200;
 constexpr Nanoseconds kCeilingHolds = 2'000'000'000;
 constexpr Nanoseconds kShortestStep = 2'000'000;
 constexpr std::uint64_t kEnoughRequests = 4;
+// A measure takes some system calls. With hundreds of lanes one each millisecond and lane would take a
+// quarter of a core, and a few from all of them say as much.
+constexpr Nanoseconds kMeasureEvery = 1'000'000;
+constexpr unsigned kLanesToMeasure = 8;    // of these, on average, one measures itself each time
+constexpr unsigned kMostRarely = 32;
 constexpr double kWaitsFrom = 2;           // waiting, in multiples of computing
 
 constexpr double kBatchTakes = 2e6;        // ns; of waiting, on one lane
@@ -77,8 +82,15 @@ Pace::Pace(unsigned fixed, unsigned num_cores, unsigned max_lanes)
     : fixed_(fixed),
       num_cores_(num_cores),
       max_lanes_(max_lanes),
-      target_(fixed ? fixed : std::min(num_cores, max_lanes)),
-      ceiling_(max_lanes) {}
+      ceiling_(max_lanes) {
+  set_target(fixed ? fixed : std::min(num_cores, max_lanes));
+}
+
+void Pace::set_target(unsigned lanes) {
+  target_.store(lanes, std::memory_order_relaxed);
+  const unsigned times = std::clamp(lanes / kLanesToMeasure, 1u, kMostRarely);
+  measure_every_.store(kMeasureEvery * times, std::memory_order_relaxed);
+}
 
 void Pace::take(const Meter::Reading& reading, Nanoseconds now, bool work_is_there) {
   std::unique_lock lock(mutex_, std::try_to_lock);
@@ -112,9 +124,9 @@ void Pace::decide(Nanoseconds now) {
         waits() ? static_cast<unsigned>(std::min<double>(limit, wanted)) : num_cores_;
     if (next > lanes && work_is_there_) {
       if (!trial_.running) trial_ = {true, lanes, requests_per_s, now, 0};
-      target_.store(next, std::memory_order_relaxed);
+      set_target(next);
     } else if (next < lanes / 2) {  // half as many: no to and fro at each measure
-      target_.store(std::max(next, num_cores_), std::memory_order_relaxed);
+      set_target(std::max(next, num_cores_));
     }
   }
   sum_ = {};
@@ -131,7 +143,7 @@ void Pace::judge_growth(Nanoseconds now, double requests_per_s) {
   if (!work_is_there_ || requests_per_s >= kPays * trial_.requests_per_s_before) return;
   ceiling_ = std::max(trial_.before, num_cores_);
   ceiling_until_ = now + kCeilingHolds;
-  target_.store(ceiling_, std::memory_order_relaxed);
+  set_target(ceiling_);
 }
 
 Nanoseconds RateLimit::wait() {

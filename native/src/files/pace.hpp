@@ -35,12 +35,10 @@ class Meter {
   void pause() { started_ = false; }            // what follows is not counted
   void count() { ++requests_; }
   void leave_out(Nanoseconds time) { wall_ += time; }
-  bool due(Nanoseconds now) const { return started_ && now - wall_ >= kReadEvery; }
+  bool due(Nanoseconds now, Nanoseconds every) const { return started_ && now - wall_ >= every; }
   Reading read(Nanoseconds now);
 
  private:
-  static constexpr Nanoseconds kReadEvery = 1'000'000;
-
   Nanoseconds core_time() const;
   Nanoseconds run_queue_time();
 
@@ -62,17 +60,21 @@ class Pace {
   unsigned target() const { return target_.load(std::memory_order_relaxed); }
   std::size_t batch_size() const { return batch_size_.load(std::memory_order_relaxed); }
   bool waits() const { return waits_.load(std::memory_order_relaxed); }
+  // How often a lane should measure itself: the more there are, the more rarely each.
+  Nanoseconds measure_every() const { return measure_every_.load(std::memory_order_relaxed); }
 
  private:
+  void set_target(unsigned lanes);
   void decide(Nanoseconds now);
   void judge_growth(Nanoseconds now, double requests_per_s);
 
   const unsigned fixed_;
   const unsigned num_cores_;
   const unsigned max_lanes_;
-  std::atomic<unsigned> target_;
+  std::atomic<unsigned> target_{1};
   std::atomic<std::size_t> batch_size_{512};
   std::atomic<bool> waits_{false};
+  std::atomic<Nanoseconds> measure_every_{0};
 
   std::mutex mutex_;  // of what follows
   Meter::Reading sum_;
