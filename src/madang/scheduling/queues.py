@@ -110,9 +110,10 @@ class QueueNode:
     def open(self) -> bool:
         return all(node.queue.open for node in self.path)
 
-    def guarantees(self, amounts: Amounts) -> bool:
-        """Whether it would be within its guarantee with this on top: what is asked of accelerators
-        must be guaranteed; CPU and memory beside them only where a guarantee names them."""
+    def guarantees(self, amounts: Amounts, *, held: bool = False) -> bool:
+        """Whether it would be within its guarantee with this on top, or is, with this `held`: what
+        is asked of accelerators must be guaranteed; CPU and memory beside them only where a
+        guarantee names them."""
         guarantee = self.guarantee
         if not guarantee:
             return False
@@ -121,7 +122,7 @@ class QueueNode:
             bound = guarantee.get(name)
             if bound is not None:
                 named = True
-                if self.planned.get(name, 0) + amount > bound:
+                if self.planned.get(name, 0) + (0 if held else amount) > bound:
                     return False
             elif name not in ("cpu", "memory") and not sums.names_model(name, guarantee):
                 return False
@@ -129,12 +130,12 @@ class QueueNode:
 
     def exceeds_guarantee(self, names: Iterable[str], given: Amounts = ()) -> bool:
         """Whether it holds more of one of these than is guaranteed to it, and so may lose `given`:
-        nothing of a model of which it holds no more than that."""
+        not what it could claim back, nor of a model of which it holds no more than that."""
         planned, guarantee = self.planned, self.guarantee
-        for name, _ in given:
-            if "/" in name and planned.get(name, 0) <= guarantee.get(name, -1):
-                return False
-        return any(planned.get(name, 0) > self._guaranteed(name) for name in names)
+        its_own = self.guarantees(given, held=True) or any(
+            "/" in name and planned.get(name, 0) <= guarantee.get(name, -1) for name, _ in given
+        )
+        return not its_own and any(planned.get(n, 0) > self._guaranteed(n) for n in names)
 
     def _guaranteed(self, name: str) -> int:
         """How much of what it holds of this is within its guarantee: of models, what it has of
@@ -490,8 +491,7 @@ def is_guaranteed(leaf: QueueNode, top: QueueNode, asked: Amounts) -> bool:
 
 def _is_in_cycle(node: QueueNode) -> bool:
     """Whether it is above itself; such trees are refused where they are made."""
-    seen = set()
-    above = node.parent
+    above, seen = node.parent, set[str]()
     while above is not None and above.id not in seen:
         if above is node:
             return True
