@@ -13,11 +13,11 @@ Who may be stopped for a request:
 
 So nobody is stopped by one whom it could have stopped a moment later. By priority: it would have
 to be higher, and lower. By newness: who has had a first turn stops nobody who has not. For a
-guarantee: `other` holds more than its guarantee, so it can't win that back within it, and takes
-nothing from who is within theirs. For shares: with s the share of `own` afterwards and t, t' those
-of `other` before and afterwards, s ≤ t' and s < t; to win it back `other` would have to end up at
-t with t ≤ (share of `own` without it) ≤ s. (Kueue's "LessThanOrEqualToFinalShare", made strict
-where shares do not move.)
+guarantee: `other` loses only what it could not claim as guaranteed to it (it holds more than that,
+of something that its guarantee speaks of), and takes nothing from who is within theirs. For
+shares: with s the share of `own` afterwards and t, t' those of `other` before and afterwards,
+s ≤ t' and s < t; to win it back `other` would have to end up at t with t ≤ (share of `own` without
+it) ≤ s. (Kueue's "LessThanOrEqualToFinalShare", made strict where shares do not move.)
 
 Chosen is what loses the least work since it was last saved. What is being stopped already, for
 whomever, costs nothing; and one that is too young to be stopped by the blink of `LEAST_RUNTIME_S`
@@ -34,18 +34,11 @@ from madang.scheduling import sums
 from madang.scheduling.books import need_of
 from madang.scheduling.ledger import Ledger
 from madang.scheduling.line import Shape, at_minimum
-from madang.scheduling.model import (
-    Kept,
-    Placement,
-    Preempt,
-    Request,
-    Reservation,
-    Resize,
-)
+from madang.scheduling.model import Kept, Placement, Preempt, Request, Reservation, Resize
 from madang.scheduling.ordering import NEVER, order_of
 from madang.scheduling.placement import place, undo
 from madang.scheduling.queues import QueueNode
-from madang.scheduling.reclaim import Claim, may_reclaim, may_yield, scarcest, yields_from
+from madang.scheduling.reclaim import Claim, may_yield, scarcest, yields_from
 from madang.scheduling.room import Room
 from madang.scheduling.runs import Run
 from madang.scheduling.units import LEAST_RUNTIME_S, Plan, Unit, extra_keys, parts_of, rest_s
@@ -316,7 +309,10 @@ class _Search:
     def _on_one_node(self) -> Plan | None:
         """The cheapest of all nodes."""
         by_node: dict[str, list[Unit]] = {}
+        claim = Claim(self._leaf, self._least)
         for unit in self._units:
+            if not self._may_stop(unit, claim):
+                continue  # it would be chosen, and in vain, whenever it happens to lose least
             for node_id in {self._ledger.held[key].node_id for key in unit.keys}:
                 by_node.setdefault(node_id, []).append(unit)
         allowed = self._suiting_nodes()
@@ -458,11 +454,12 @@ class _Search:
         """Whether queues and limits allow it, as sums are now."""
         return self._ledger.may_have(self._leaf, self._request, self._least)
 
-    def _may_stop(self, unit: Unit) -> bool:
+    def _may_stop(self, unit: Unit, claim: Claim | None = None) -> bool:
+        """claim: the request's, as sums are now."""
         if unit.own or not unit.stops:
             return True
         other = self._ledger.tree.leaf(unit.run.request.queue)
-        return may_reclaim(self._leaf, other, self._least, unit.amounts)
+        return (claim or Claim(self._leaf, self._least)).reaches(other, unit.amounts)
 
     def _lawful(self, units: Sequence[Unit]) -> bool:
         """Whether each may be stopped when those before it are gone; none of them is, in the sums
