@@ -1,14 +1,14 @@
 // The Python face: `madang_native._native`.
 
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 
-#include <memory>
 #include <utility>
 #include <vector>
 
+#include "arrays.hpp"
 #include "files_module.hpp"
 #include "files_transfer_module.hpp"
+#include "listing_module.hpp"
 #include "placement_module.hpp"
 #include "scan.hpp"
 
@@ -17,16 +17,7 @@ using namespace nb::literals;
 
 namespace {
 
-// Hands a column over to numpy, which frees it when the last view of it is gone.
-template <typename Value>
-nb::object to_array(std::vector<Value> column) {
-  auto owned = std::make_unique<std::vector<Value>>(std::move(column));
-  nb::capsule owner(owned.get(), [](void* pointer) noexcept {
-    delete static_cast<std::vector<Value>*>(pointer);
-  });
-  std::vector<Value>* values = owned.release();
-  return nb::cast(nb::ndarray<nb::numpy, Value, nb::ndim<1>>(values->data(), {values->size()}, owner));
-}
+using madang::to_array;
 
 nb::list to_list(const std::vector<std::pair<std::string, int>>& errors) {
   nb::list found;
@@ -63,5 +54,6 @@ NB_MODULE(_native, module) {
   module.def("scan", &scan, "root_fd"_a, "num_threads"_a);
   madang::add_files(module);
   madang::add_file_transfers(module);
+  madang::add_listing(module);
   madang::add_placement(module);
 }

@@ -151,6 +151,52 @@ def extract(
     """`archives` are (name, descriptor). Returns (members, bytes, same, left_out, complete,
     [(archive, member or empty, why)], failures)."""
 
+class Batches:
+    """A listing that goes on in threads of its own, a little ahead of who takes the batches."""
+
+    def __init__(self, root_fd: int, jobs: int, max_ops: float) -> None:
+        """The descriptor stays the caller's."""
+    def next(
+        self,
+    ) -> (
+        tuple[
+            bytes,
+            NDArray[np.uint64],
+            NDArray[np.uint8],
+            NDArray[np.uint64],
+            NDArray[np.uint64],
+            NDArray[np.int64],
+            NDArray[np.uint32],
+            NDArray[np.uint32],
+            NDArray[np.uint32],
+            NDArray[np.uint32],
+            NDArray[np.uint64],
+        ]
+        | None
+    ):
+        """(paths, offsets, kinds, sizes, blocks, mtimes_ns, modes, users, groups, links, inodes),
+        None at the end. Raises KeyboardInterrupt soon after Ctrl-C."""
+    def failures(self) -> list[tuple[bytes, int]]: ...
+    def close(self) -> None: ...
+
+def find(
+    paths: list[bytes], words: list[str], jobs: int, max_ops: float, progress: Progress | None
+) -> tuple[bytes, bool, list[Failure]]:
+    """Returns (paths, each with a NUL behind it; complete; failures). Raises ValueError for words
+    that are no expression."""
+
+def usage(
+    paths: list[bytes],
+    apparent: bool,
+    count_links: bool,
+    one_file_system: bool,
+    exclude: list[str],
+    jobs: int,
+    max_ops: float,
+    progress: Progress | None,
+) -> tuple[list[tuple[bytes, int, int]], tuple[int, int], bool, list[Failure]]:
+    """Returns ([(path, bytes, inodes)], (bytes, inodes) of all, complete, failures)."""
+
 class Placement:
     """Where the next replica goes: the native search of `madang.scheduling.placement`.
 

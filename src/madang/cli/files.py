@@ -20,6 +20,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_LONG = frozenset({"-R", "-l", "-lR", "-Rl", "-a", "-la"})
+"""What `ls` is told as a rule; a Parquet file has all of it anyway."""
+
 _CONTEXT = {
     "ignore_unknown_options": True,
     "allow_extra_args": True,
@@ -32,6 +35,8 @@ def _command(name: str) -> Callable[[typer.Context], None]:
     def command(context: typer.Context) -> None:
         if any(word.startswith("folder:") for word in context.args):
             raise typer.Exit(_run_on_folders([name, *context.args]))
+        if "--parquet" in context.args:
+            raise typer.Exit(_write_parquet(name, context.args))
         path = command_path(name)
         sys.stdout.flush()
         os.execv(path, [path.name, *context.args])
@@ -52,6 +57,53 @@ def _run_on_folders(words: list[str]) -> int:
             print_item(job, as_json=False, lines=created_lines(job))
             return 0
         return follow_new(client, job, as_json=False)
+
+
+def _write_parquet(name: str, words: list[str]) -> int:
+    """`ls|find DIRECTORY --parquet FILE`: all that is below, a row each with all columns."""
+    import secrets
+    from pathlib import Path
+
+    from madang.core.errors import InvalidInput, Unsupported
+    from madang.files import batches
+
+    position = words.index("--parquet")
+    target = words[position + 1] if position + 1 < len(words) else ""
+    others = [word for word in words[:position] + words[position + 2 :] if word not in _LONG]
+    flags = [word for word in others if word.startswith("-")]
+    if name not in ("find", "ls") or not target or flags or len(others) > 1:
+        raise InvalidInput(
+            f"{' '.join(words)!r} can't be written as Parquet",
+            field="parquet",
+            hint=f"`madang files {name if name in ('find', 'ls') else 'ls'} DIRECTORY --parquet "
+            "FILE` has a row for all that is below; choose among them with SQL.",
+        )
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise Unsupported(
+            "Parquet needs pyarrow, which is not installed", hint="pip install 'madang[arrow]'"
+        ) from None
+    growing = Path(f"{target}.{secrets.token_hex(6)}.part")
+    writer = None
+    try:
+        with batches(others[0] if others else ".") as found:
+            for batch in found:
+                rows = batch.to_arrow()
+                writer = writer or parquet.ParquetWriter(growing, rows.schema)
+                writer.write_batch(rows)
+        if writer is None:
+            raise InvalidInput("nothing is in there: no file was written", field="parquet")
+        writer.close()
+        growing.rename(target)
+    except OSError as error:
+        print(f"madang-{name}: {error.filename!r}: {error.strerror}", file=sys.stderr)
+        return 1
+    finally:
+        growing.unlink(missing_ok=True)
+    for error in found.errors:
+        print(f"madang-{name}: {error}", file=sys.stderr)
+    return 1 if found.errors else 0
 
 
 def _take_project(words: list[str]) -> tuple[str | None, list[str]]:
