@@ -101,8 +101,8 @@ def _write_parquet(name: str, words: list[str]) -> int:
         return 1
     finally:
         growing.unlink(missing_ok=True)
-    for error in found.errors:
-        print(f"madang-{name}: {error}", file=sys.stderr)
+    for unread in found.errors:
+        print(f"madang-{name}: {unread}", file=sys.stderr)
     return 1 if found.errors else 0
 
 
