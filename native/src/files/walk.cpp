@@ -27,11 +27,22 @@ class Names {
   }
   std::size_t size() const { return items_.size(); }
 
-  template <typename Take>
-  void each(Take&& take) const {
-    for (const Item& item : items_) {
-      take(Entry{arena_.data() + item.at, item.length, item.type, item.inode});
+  Entry operator[](std::size_t number) const {
+    const Item& item = items_[number];
+    return {arena_.data() + item.at, item.length, item.type, item.inode};
+  }
+
+  // What comes from `first` on, apart.
+  Names split_off(std::size_t first) {
+    Names others;
+    const std::size_t begin = items_[first].at;
+    others.arena_ = arena_.substr(begin);
+    for (std::size_t number = first; number < items_.size(); ++number) {
+      others.items_.push_back(items_[number]);
+      others.items_.back().at -= begin;
     }
+    items_.resize(first);
+    return others;
   }
 
  private:
@@ -134,13 +145,21 @@ class ExamineTask final : public Task {
       : directory_(std::move(directory)), handle_(std::move(handle)), names_(std::move(names)) {}
 
   void run(Lane& lane) override {
-    names_.each([&](const Entry& entry) {
-      if (!lane.should_stop()) directory_->walk_->examine(lane, directory_, handle_, entry);
-    });
+    for (std::size_t number = 0; number < names_.size() && !lane.should_stop(); ++number) {
+      // How long requests take may have been learned after the names were shared out.
+      const std::size_t left = names_.size() - number;
+      if (left > 2 * lane.crew().batch_size()) split(lane, number + left / 2);
+      directory_->walk_->examine(lane, directory_, handle_, names_[number]);
+    }
     directory_->walk_->part_listed(lane, directory_);
   }
 
  private:
+  void split(Lane& lane, std::size_t first) {
+    directory_->unlisted_.fetch_add(1, std::memory_order_relaxed);
+    lane.push(std::make_unique<ExamineTask>(directory_, handle_, names_.split_off(first)));
+  }
+
   Directory::Pointer directory_;
   Handle handle_;
   Names names_;
@@ -198,9 +217,9 @@ class ReadTask final : public Task {
     };
     const int error = lane.reader().read(handle.fd(), take);
     if (error != 0) fail(lane, Stage::read, error);
-    names.each([&](const Entry& entry) {
-      if (!lane.should_stop()) walk.examine(lane, directory_, handle, entry);
-    });
+    if (names.size() == 0) return;
+    directory_->unlisted_.fetch_add(1, std::memory_order_relaxed);
+    ExamineTask(directory_, handle, std::move(names)).run(lane);
   }
 
   void share(Lane& lane, const Handle& handle, Names names) {
