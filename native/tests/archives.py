@@ -6,11 +6,12 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
-TAR = str(Path(sys.executable).parent / "madang-tar")
-UNPACK = str(Path(sys.executable).parent / "madang-unpack")
+from programs import BIN
+
+TAR = str(BIN / "madang-tar")
+UNPACK = str(BIN / "madang-unpack")
 GNU_TAR = shutil.which("tar") or ""
 MIB = 1024 * 1024
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from copies import (
-    BIN,
     NOBODY,
     Answer,
     cp,
@@ -20,6 +19,7 @@ from copies import (
     open_folder,
     run,
 )
+from programs import BIN
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from copies import BIN, cp, described, leftovers, make_tree, needs_root, open_folder, run
+from copies import cp, described, leftovers, make_tree, needs_root, open_folder, run
+from programs import BIN
 
 
 @pytest.fixture
