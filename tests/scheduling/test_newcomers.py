@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from madang.scheduling import Asked, Queue
+from madang.scheduling import Asked, Began, Queue
 from madang.scheduling.model import Amounts, Running
 from madang.scheduling.ordering import NEVER, ORDERS
 from madang.scheduling.ordering.newcomers import PATIENCE_S, STRETCH, TURN_S
@@ -98,3 +98,18 @@ def test_one_that_had_its_turn_takes_no_first_turn_for_its_guarantee() -> None:
     assert world.preempted() == {}
     world.now = TURN_S
     assert world.preempted() == {"new": "long"}
+
+
+def test_who_is_not_of_such_a_queue_takes_no_first_turn_for_its_share() -> None:
+    """One that had its turn would take it back from that queue for its own share, and a newcomer
+    from that one: by turns, for ever."""
+    for guarantee, taken in ((0, {}), (1, {"one": "other"})):
+        world = world_with(queue("p"), queue("q", guarantee=guarantee, ordering="fifo"), gpus=2)
+        world.ask("one", "gpu=1", queue="p", preemptible=True)
+        world.ask("two", "gpu=1", queue="p", preemptible=True, submitted_at=-1.0)
+        world.starts()
+        world.now = 5.0
+        world.tell(Began(replace(world.running["one"], saved_at=4.0)))
+        world.ask("other", "gpu=1", queue="q")
+        assert world.preempted() == taken
+        assert taken or world.planner.next_time() == TURN_S

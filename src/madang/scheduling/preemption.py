@@ -12,12 +12,13 @@ Who may be stopped for a request:
   afterwards nor as large as that of `other` before.
 
 So nobody is stopped by one whom it could have stopped a moment later. By priority: it would have
-to be higher, and lower. By newness: who has had a first turn stops nobody who has not. For a
-guarantee: `other` loses only what it could not claim as guaranteed to it (it holds more than that,
-of something that its guarantee speaks of), and takes nothing from who is within theirs. For
-shares: with s the share of `own` afterwards and t, t' those of `other` before and afterwards,
-s ≤ t' and s < t; to win it back `other` would have to end up at t with t ≤ (share of `own` without
-it) ≤ s. (Kueue's "LessThanOrEqualToFinalShare", made strict where shares do not move.)
+to be higher, and lower. By newness: who has had a first turn stops nobody who has not, nor does
+for its share anybody of a queue of another order. For a guarantee: `other` loses only what it
+could not claim as guaranteed to it (it holds more than that, of something that its guarantee
+speaks of), and takes nothing from who is within theirs. For shares: with s the share of `own`
+afterwards and t, t' those of `other` before and afterwards, s ≤ t' and s < t; to win it back
+`other` would have to end up at t with t ≤ (share of `own` without it) ≤ s. (Kueue's
+"LessThanOrEqualToFinalShare", made strict where shares do not move.)
 
 Chosen is what loses the least work since it was last saved. What is being stopped already, for
 whomever, costs nothing; and one that is too young to be stopped by the blink of `LEAST_RUNTIME_S`
@@ -179,7 +180,7 @@ class Preemption:
                 own = self._yielding(runs.values(), leaf, other, request)
                 units.extend(self._stops(own, other, True, came=came, spared=int(within)))
                 if reaches:
-                    claimed = self._claimed(runs.values(), leaf, other, request)
+                    claimed = self._claimed(runs.values(), claim, other, request)
                     units.extend(self._stops(claimed, other, False, came=came))
         return units
 
@@ -195,15 +196,16 @@ class Preemption:
                 self._look_again_at(ripe)
 
     def _claimed(
-        self, runs: Iterable[Run], leaf: QueueNode, other: QueueNode, request: Request
+        self, runs: Iterable[Run], claim: Claim, other: QueueNode, request: Request
     ) -> Iterator[Run]:
-        """Others of a queue that has more than its due; but no newcomers for one that had its
-        first turn: they would stop one another by turns."""
+        """Others of a queue that has more than its due; but no newcomers for those who would then
+        stop one another by turns."""
+        spares = not claim.takes_first_turns(request, other)
         for run in runs:
             turn_ends = order_of(other.queue.ordering).turn_ends(run.told)
-            if turn_ends > self._ledger.now and order_of(leaf.queue.ordering).stage(request):
+            if spares and turn_ends > self._ledger.now:
                 self._look_again_at(turn_ends)
-            elif yields_from(leaf, other, request, run) > self._ledger.now:
+            elif yields_from(claim.leaf, other, request, run) > self._ledger.now:
                 yield run
 
     def _leaving(self) -> Iterator[Unit]:

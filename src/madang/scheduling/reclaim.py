@@ -16,7 +16,7 @@ class Claim:
     """What a request of a queue may claim, as sums are now; asked of many queues at once."""
 
     def __init__(self, leaf: QueueNode, asked: Amounts) -> None:
-        self._leaf = leaf
+        self.leaf = leaf
         self._asked = asked
         self._scarcest = scarcest(asked)
         # Not by id: requests of a queue with queues beneath wait in a leaf of the same id.
@@ -25,7 +25,7 @@ class Claim:
     def reaches(self, other: QueueNode, given: Amounts = ()) -> bool:
         """Whether it may take from this queue, which then holds `given` less; with nothing given,
         whether it might take anything at all."""
-        own_side, other_side, reclaimable = parting(self._leaf, other)
+        own_side, other_side, reclaimable = parting(self.leaf, other)
         if own_side is None or other_side is None or not reclaimable:
             return False
         held = {name for name, _ in given} if given else self._scarcest
@@ -34,18 +34,31 @@ class Claim:
                 return False  # within its guarantee, though one above it may borrow
             if node is other_side:
                 break
-        if own_side not in self._own:
-            share = self._leaf.tree.share_with(own_side, self._asked, 1)
-            weighted = share / own_side.queue.weight
-            guaranteed = is_guaranteed(self._leaf, own_side, self._asked)
-            self._own[own_side] = (guaranteed, weighted)
-        guaranteed, own = self._own[own_side]
+        guaranteed, own = self._as_is(own_side)
         if guaranteed:
             return True
         weight = other_side.queue.weight
         if own >= other_side.share / weight:
             return False
         return not given or own <= other_side.tree.share_with(other_side, given, -1) / weight
+
+    def takes_first_turns(self, request: Request, other: QueueNode) -> bool:
+        """Whether it may take the place of one of this queue that has its first turn
+        (`ordering.newcomers`): not one that had its own; and where nobody takes turns, not for a
+        share, since newcomers take from who had a turn whatever shares are, and those from it."""
+        order = order_of(self.leaf.queue.ordering)
+        own_side = parting(self.leaf, other)[0]
+        if order.takes_turns or own_side is None:
+            return not order.stage(request)
+        return self._as_is(own_side)[0]
+
+    def _as_is(self, own_side: QueueNode) -> tuple[bool, float]:
+        """Whether it is guaranteed to it, and the weighted share that it would then have."""
+        if own_side not in self._own:
+            share = self.leaf.tree.share_with(own_side, self._asked, 1)
+            guaranteed = is_guaranteed(self.leaf, own_side, self._asked)
+            self._own[own_side] = (guaranteed, share / own_side.queue.weight)
+        return self._own[own_side]
 
 
 def may_reclaim(leaf: QueueNode, other: QueueNode, asked: Amounts, given: Amounts) -> bool:
