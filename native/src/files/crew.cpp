@@ -1,5 +1,7 @@
 #include "crew.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <system_error>
 
@@ -9,12 +11,15 @@ namespace {
 constexpr std::size_t kStartedAtOnce = 8;
 // A hundred files on a local disk are done by then; starting a thread takes a fifth of it, on a core
 // that others could use.
-constexpr Nanoseconds kAloneFor = 500'000;
+constexpr Nanoseconds kAloneFor = 1'000'000;
 constexpr auto kPollEvery = std::chrono::milliseconds(50);
 
 unsigned num_cores() {
-  const unsigned cores = std::thread::hardware_concurrency();  // heeds the process's affinity
-  return std::clamp(cores, 1u, Crew::kMaxLanes);
+  cpu_set_t mine;  // what this process may use, which is not always all that there are
+  const int cores = sched_getaffinity(0, sizeof mine, &mine) == 0
+                        ? CPU_COUNT(&mine)
+                        : static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(static_cast<unsigned>(cores), 1u, Crew::kMaxLanes);
 }
 
 }  // namespace

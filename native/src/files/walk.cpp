@@ -56,6 +56,9 @@ class Names {
   std::vector<Item> items_;
 };
 
+// With that many descriptors, half of them are enough for all lanes.
+constexpr rlim_t kMany = 16 * Crew::kMaxLanes;
+
 int count_open() {
   const Descriptor descriptors(::open("/proc/self/fd", kOpenFlags));
   if (!descriptors) return 16;
@@ -346,6 +349,7 @@ int free_descriptors() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
   const rlim_t most = std::min<rlim_t>(limit.rlim_cur, 1 << 20);
+  if (most >= kMany) return static_cast<int>(most / 2);  // then it need not be counted
   return std::max(4, static_cast<int>(most) - count_open());
 }
 
