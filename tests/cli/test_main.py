@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -68,3 +69,17 @@ def test_a_wrong_option_is_explained(
     monkeypatch.setattr(sys, "argv", ["madang", "only", "--bogus"])
     assert exit_code() == 2
     assert "--bogus" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_loading_ends_quietly() -> None:
+    script = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'madang.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from madang.cli.entry import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")

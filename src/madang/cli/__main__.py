@@ -1,5 +1,5 @@
 """`python -m madang.cli`: the `madang` command where its script is not on the path."""
 
-from madang.cli.main import main
+from madang.cli.entry import main
 
 main()
