@@ -135,14 +135,14 @@ void Crew::work_of_caller(Lane& lane) {
       run_task(lane, std::move(task));
       continue;
     }
-    lane.meter_.pause();
+    const Nanoseconds idle_since = now_ns();
     {
       std::unique_lock lock(idle_mutex_);
       num_idle_.fetch_add(1);
       work_there_.wait_for(lock, kPollEvery, [this] { return finished() || queued_.load() != 0; });
       num_idle_.fetch_sub(1);
     }
-    lane.meter_.start(now_ns());
+    lane.meter_.leave_out(now_ns() - idle_since);
   }
 }
 
@@ -154,9 +154,9 @@ void Crew::work(Lane& lane) {
     if (task) {
       run_task(lane, std::move(task));
     } else {
-      lane.meter_.pause();
+      const Nanoseconds idle_since = now_ns();
       wait_for_work(lane);
-      lane.meter_.start(now_ns());
+      lane.meter_.leave_out(now_ns() - idle_since);
     }
   }
 }

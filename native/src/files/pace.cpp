@@ -37,7 +37,6 @@ Meter::~Meter() {
 }
 
 void Meter::start(Nanoseconds now) {
-  started_ = true;
   wall_ = now;
   computed_ = core_time();
   queued_ = run_queue_time();

@@ -31,18 +31,16 @@ class Meter {
     std::uint64_t requests = 0;
   };
 
-  void start(Nanoseconds now);                  // on the thread that is metered
-  void pause() { started_ = false; }            // what follows is not counted
+  void start(Nanoseconds now);  // on the thread that is metered
   void count() { ++requests_; }
-  void leave_out(Nanoseconds time) { wall_ += time; }
-  bool due(Nanoseconds now, Nanoseconds every) const { return started_ && now - wall_ >= every; }
+  void leave_out(Nanoseconds time) { wall_ += time; }  // while there was nothing to do
+  bool due(Nanoseconds now, Nanoseconds every) const { return now - wall_ >= every; }
   Reading read(Nanoseconds now);
 
  private:
   Nanoseconds core_time() const;
   Nanoseconds run_queue_time();
 
-  bool started_ = false;
   int schedstat_fd_ = -2;  // not opened yet; -1: the kernel has none
   Nanoseconds wall_ = 0;
   Nanoseconds computed_ = 0;
