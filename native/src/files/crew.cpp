@@ -116,8 +116,10 @@ void Crew::run(const std::function<bool()>& interrupted) {
   if (alone_until_ == 0) alone_until_ = now_ns() + kAloneFor;
   work_of_caller(*lanes_.front());
   interrupted_ = nullptr;
-  if (stopped()) join();
-  drop_tasks();
+  if (stopped()) {
+    join();
+    drop_tasks();
+  }
   std::lock_guard lock(idle_mutex_);
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
