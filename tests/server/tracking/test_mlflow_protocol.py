@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from typing import Any
 
@@ -66,6 +67,18 @@ async def test_the_rest_is_not_implemented(sqlite_people: People, method: str, p
         await refused(await member.request(method, path), 501, "NOT_IMPLEMENTED")
     async with sqlite_people.client(None) as nobody:
         await refused(await nobody.request(method, path), 401, "UNAUTHENTICATED")
+
+
+async def test_experiments_of_one_millisecond_have_ids_of_their_own(
+    sqlite_people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chances = iter([7, 7, 7, 8])  # the clock stands still, and chance repeats itself
+    monkeypatch.setattr(secrets, "randbelow", lambda below: next(chances))
+    async with sqlite_people.client("member") as member:
+        first = await post(member, "experiments/create", name="first")
+        second = await post(member, "experiments/create", name="second")
+    assert first["experiment_id"].endswith("00007")
+    assert second["experiment_id"].endswith("00008")
 
 
 async def test_viewers_read_and_do_not_write(sqlite_people: People) -> None:

@@ -85,7 +85,7 @@ async def insert_or_ignore_default(
     context: ServerContext, session: AsyncSession, project_id: str
 ) -> None:
     """Make the project's "Default" unless somebody did in the meantime."""
-    row = _new_row(context, project_id, DEFAULT_NAME)
+    row = await _new_row(context, session, project_id, DEFAULT_NAME)
     try:
         async with session.begin_nested():
             session.add(row)
@@ -116,7 +116,7 @@ async def create_experiment(
         async with context.db.transaction() as session:
             found = await resolve_project(session, principal, project)
             principal.require(Permission.TRACKING_WRITE, found.id)
-            row = _new_row(context, found.id, name)
+            row = await _new_row(context, session, found.id, name)
             session.add(row)
             await session.flush()
             await insert_or_update(
@@ -267,10 +267,15 @@ def _tag_values(experiment_id: str, tags: dict[str, str]) -> list[dict[str, str]
     ]
 
 
-def _new_row(context: ServerContext, project_id: str, name: str) -> ExperimentRow:
+async def _new_row(
+    context: ServerContext, session: AsyncSession, project_id: str, name: str
+) -> ExperimentRow:
     now = now_ms(context.clock)
-    # MLflow's clients want digits. Milliseconds and chance: unique over all projects, by age.
+    # MLflow's clients want digits, no more than a 64-bit number has. Milliseconds and chance:
+    # unique over all projects, by age. Many in one millisecond may draw the same: then again.
     experiment_id = f"{now}{secrets.randbelow(100_000):05}"
+    while await session.get(ExperimentRow, experiment_id) is not None:
+        experiment_id = f"{now}{secrets.randbelow(100_000):05}"
     return ExperimentRow(
         id=experiment_id,
         project_id=project_id,
