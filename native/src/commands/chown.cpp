@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "../files/attributes.hpp"
+#include "../files/text.hpp"
 #include "modes.hpp"
 #include "program.hpp"
 
@@ -74,8 +75,10 @@ files::Owner parse_owner(const Program& program, const std::string& text) {
 }
 
 std::string shown(const files::Owner& owner, const files::Owner& where_missing) {
-  return user_name(owner.user.value_or(where_missing.user.value_or(0))) + ":" +
-         group_name(owner.group.value_or(where_missing.group.value_or(0)));
+  static files::IdNames users(files::IdNames::Of::users);
+  static files::IdNames groups(files::IdNames::Of::groups);
+  return users.name(owner.user.value_or(where_missing.user.value_or(0))) + ":" +
+         groups.name(owner.group.value_or(where_missing.group.value_or(0)));
 }
 
 }  // namespace

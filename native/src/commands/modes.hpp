@@ -14,10 +14,6 @@ std::string mode_letters(mode_t mode);
 // "0755"
 std::string mode_octal(mode_t mode);
 
-// The name, or the number where there is none. Thread-safe; each is looked up once.
-std::string user_name(uid_t user);
-std::string group_name(gid_t group);
-
 // From a name or a number; empty if there is no such.
 std::optional<uid_t> find_user(const std::string& name);
 std::optional<gid_t> find_group(const std::string& name);

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from madang.core.errors import InvalidInput, Unsupported
+from madang.core.errors import InvalidInput
+from madang.files.run import native
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,7 +146,7 @@ def scan(root: str | bytes | os.PathLike[str] | int, threads: int | None = None)
             field="threads",
             hint=f"Choose 1 to {MAX_THREADS}.",
         )
-    native_scan = _load_native_scan()
+    native_scan = native("listing files").scan
     if isinstance(root, int):
         return Listing(native_scan(root, num_threads))
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -153,14 +154,3 @@ def scan(root: str | bytes | os.PathLike[str] | int, threads: int | None = None)
         return Listing(native_scan(descriptor, num_threads))
     finally:
         os.close(descriptor)
-
-
-def _load_native_scan() -> Callable[[int, int], Columns]:
-    try:
-        import madang_native
-    except ImportError as error:
-        raise Unsupported(
-            f"listing files needs madang-native, which can't be imported ({error})",
-            hint="Install it: pip install madang-native, or ./native from a clone.",
-        ) from None
-    return madang_native.scan
